@@ -1,0 +1,109 @@
+"""The practice machines' image: a Debian with systemd and sshd, made from the distribution, needing no registry."""
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import docker
+from docker.errors import ImageNotFound
+
+from dagfleet.errors import DagfleetError
+from dagfleet.lab import engine
+from dagfleet.paths import cache
+
+REPOSITORY = "dagfleet-lab/machine"
+SUITE = "bookworm"
+INSTALLED = (
+    "systemd-sysv", "dbus", "openssh-server", "python3", "python3-apt", "sudo", "iproute2", "iptables",
+    "nftables", "ca-certificates", "procps", "iputils-ping",
+)  # fmt: skip
+# Downloaded, not installed: roles install them for real, without the network and the wait.
+CACHED = (
+    "docker.io", "haproxy", "postgresql", "pgbouncer", "python3-psycopg2", "python3-requests",
+    "python3-cryptography", "python3-venv", "python3-passlib", "acl", "openssl", "socat", "curl", "rsyslog",
+)  # fmt: skip
+
+# Pause and memory limits of a machine must reach the containers inside it, so its dockerd places them under the
+# machine's own cgroup. Only cgroup v1 names a freezer hierarchy; v2 nests by itself.
+DOCKER_DROP_IN = """\
+[Service]
+ExecStart=
+ExecStart=/bin/sh -c 'parent=$$(sed -n "s/^[0-9]*:freezer://p" /proc/1/cgroup); \
+exec /usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock $${parent:+--cgroup-parent=$$parent}'
+"""
+
+CUSTOMIZE = """\
+set -eu
+root=$1
+chroot "$root" useradd --create-home --shell /bin/bash ops
+printf 'ops ALL=(ALL) NOPASSWD: ALL\\n' >"$root/etc/sudoers.d/ops"
+chmod 0440 "$root/etc/sudoers.d/ops"
+install -d -m 0700 -o 1000 -g 1000 "$root/home/ops/.ssh"
+rm -f "$root"/etc/ssh/ssh_host_*
+printf 'force-unsafe-io\\n' >"$root/etc/dpkg/dpkg.cfg.d/practice"
+printf 'APT::Install-Recommends "false";\\n' >"$root/etc/apt/apt.conf.d/practice"
+# The journal in memory: a practice machine lives for minutes.
+install -d "$root/etc/systemd/journald.conf.d" "$root/etc/systemd/system/docker.service.d"
+printf '[Journal]\\nStorage=volatile\\n' >"$root/etc/systemd/journald.conf.d/practice.conf"
+cp "$DROP_IN" "$root/etc/systemd/system/docker.service.d/10-practice-cgroup.conf"
+ln -sf /dev/null "$root/etc/systemd/system/apt-daily.timer"
+ln -sf /dev/null "$root/etc/systemd/system/apt-daily-upgrade.timer"
+chroot "$root" apt-get install -y -qq --download-only --no-install-recommends $CACHED
+"""
+
+
+def reference() -> str:
+    """Return the image's name, with a tag that changes when the recipe does."""
+    recipe = repr((SUITE, INSTALLED, CACHED, DOCKER_DROP_IN, CUSTOMIZE))
+    return f"{REPOSITORY}:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+
+
+def ensure(client: docker.DockerClient) -> str:
+    """Make the image when this machine's engine lacks it; return its reference.
+
+    The archive stays in the cache folder: an engine that was emptied gets it back in seconds.
+    """
+    name = reference()
+    try:
+        client.images.get(name)
+    except ImageNotFound:
+        archive = cache() / "lab" / f"machine-{name.rpartition(':')[2]}.tar"
+        if not archive.exists():
+            _bootstrap(archive)
+        repository, _, tag = name.rpartition(":")
+        client.api.import_image_from_file(
+            str(archive), repository=repository, tag=tag, changes=['CMD ["/sbin/init"]']
+        )
+    return name
+
+
+def _bootstrap(archive: Path) -> None:
+    if shutil.which("mmdebstrap") is None:
+        engine.install_packages("mmdebstrap")
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    for outdated in archive.parent.glob("machine-*.tar"):
+        outdated.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        hook = Path(folder) / "customize.sh"
+        drop_in = Path(folder) / "drop-in.conf"
+        drop_in.write_text(DOCKER_DROP_IN)
+        hook.write_text(f'CACHED="{" ".join(CACHED)}"\nDROP_IN={drop_in}\n{CUSTOMIZE}')
+        unfinished = archive.with_suffix(".part.tar")
+        done = subprocess.run(
+            [
+                "mmdebstrap", "--quiet", "--mode=root", "--variant=apt", "--skip=cleanup/apt",
+                "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
+                "--dpkgopt=path-exclude=/usr/share/locale/*",
+                f"--include={','.join(INSTALLED)}", f'--customize-hook=sh {hook} "$1"', SUITE, str(unfinished),
+            ],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            unfinished.unlink(missing_ok=True)
+            raise DagfleetError(
+                f"mmdebstrap could not make the practice machine's image: {done.stderr.strip()[-500:]}",
+                fix="check this machine's package sources, then try again",
+            )
+        unfinished.rename(archive)
