@@ -34,6 +34,14 @@ ExecStart=/bin/sh -c 'parent=$$(sed -n "s/^[0-9]*:freezer://p" /proc/1/cgroup); 
 exec /usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock $${parent:+--cgroup-parent=$$parent}'
 """
 
+# Host keys are a machine's own: made at its first boot, never part of the image.
+SSH_DROP_IN = """\
+[Service]
+ExecStartPre=
+ExecStartPre=/bin/sh -c 'k=/etc/ssh/ssh_host_ed25519_key; test -e $k || ssh-keygen -q -t ed25519 -N "" -f $k'
+ExecStartPre=/usr/sbin/sshd -t
+"""
+
 CUSTOMIZE = """\
 set -eu
 root=$1
@@ -45,9 +53,11 @@ rm -f "$root"/etc/ssh/ssh_host_*
 printf 'force-unsafe-io\\n' >"$root/etc/dpkg/dpkg.cfg.d/practice"
 printf 'APT::Install-Recommends "false";\\n' >"$root/etc/apt/apt.conf.d/practice"
 # The journal in memory: a practice machine lives for minutes.
-install -d "$root/etc/systemd/journald.conf.d" "$root/etc/systemd/system/docker.service.d"
+install -d "$root/etc/systemd/journald.conf.d" "$root/etc/systemd/system/docker.service.d" \\
+    "$root/etc/systemd/system/ssh.service.d"
 printf '[Journal]\\nStorage=volatile\\n' >"$root/etc/systemd/journald.conf.d/practice.conf"
-cp "$DROP_IN" "$root/etc/systemd/system/docker.service.d/10-practice-cgroup.conf"
+cp "$DROP_INS/docker.conf" "$root/etc/systemd/system/docker.service.d/10-practice-cgroup.conf"
+cp "$DROP_INS/ssh.conf" "$root/etc/systemd/system/ssh.service.d/10-practice-host-key.conf"
 ln -sf /dev/null "$root/etc/systemd/system/apt-daily.timer"
 ln -sf /dev/null "$root/etc/systemd/system/apt-daily-upgrade.timer"
 chroot "$root" apt-get install -y -qq --download-only --no-install-recommends $CACHED
@@ -56,7 +66,7 @@ chroot "$root" apt-get install -y -qq --download-only --no-install-recommends $C
 
 def reference() -> str:
     """Return the image's name, with a tag that changes when the recipe does."""
-    recipe = repr((SUITE, INSTALLED, CACHED, DOCKER_DROP_IN, CUSTOMIZE))
+    recipe = repr((SUITE, INSTALLED, CACHED, DOCKER_DROP_IN, SSH_DROP_IN, CUSTOMIZE))
     return f"{REPOSITORY}:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
 
@@ -87,9 +97,9 @@ def _bootstrap(archive: Path) -> None:
         outdated.unlink()
     with tempfile.TemporaryDirectory() as folder:
         hook = Path(folder) / "customize.sh"
-        drop_in = Path(folder) / "drop-in.conf"
-        drop_in.write_text(DOCKER_DROP_IN)
-        hook.write_text(f'CACHED="{" ".join(CACHED)}"\nDROP_IN={drop_in}\n{CUSTOMIZE}')
+        (Path(folder) / "docker.conf").write_text(DOCKER_DROP_IN)
+        (Path(folder) / "ssh.conf").write_text(SSH_DROP_IN)
+        hook.write_text(f'CACHED="{" ".join(CACHED)}"\nDROP_INS={folder}\n{CUSTOMIZE}')
         unfinished = archive.with_suffix(".part.tar")
         done = subprocess.run(
             [
