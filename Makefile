@@ -1,0 +1,52 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-down lint format test test-unit test-component test-docker test-molecule test-e2e molecule docs clean
+SHELL := /bin/bash
+
+# Tools of the project's own environment first: Ansible starts `ansible-config`, Molecule starts `ansible-playbook`.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+PYTEST := .venv/bin/python -m pytest
+
+help:  ## Show this help
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## Prepare the Python environment in .venv
+	@scripts/setup.sh
+
+demo:  ## Bring up a practice fleet of four machines and run real jobs on it
+	@started=$$(date +%s.%N); scripts/setup.sh && exec .venv/bin/python -m dagfleet.lab.demo --started "$$started"
+
+demo-down:  ## Remove every container, network and process that the demo made
+	@if [ -x .venv/bin/dagfleet ]; then exec .venv/bin/python -m dagfleet.lab.demo --down; else echo "nothing to remove"; fi
+
+lint: setup  ## Check style, types, roles, YAML and shell
+	@scripts/lint.sh
+
+format: setup  ## Format the Python code
+	@ruff format . && ruff check --fix .
+
+test: setup  ## Run every suite: unit, component, Docker, Molecule, end to end
+	@scripts/test.sh
+
+test-unit: setup  ## Run the unit tests: no root, no Docker, under a minute
+	@$(PYTEST) tests/unit
+
+test-component: setup  ## Run the tests with real HAProxy, PostgreSQL and gRPC on loopback
+	@scripts/test.sh component
+
+test-docker: setup  ## Run the tests that need a Docker Engine
+	@scripts/test.sh docker
+
+test-molecule: setup  ## Run the Molecule scenario of every role
+	@scripts/test.sh molecule
+
+test-e2e: setup  ## Run the end-to-end tests on a practice fleet of their own
+	@scripts/test.sh e2e
+
+molecule: setup  ## Converge one role again on its machine: make molecule ROLE=mesh
+	@scripts/molecule.sh converge "$(ROLE)"
+
+docs: setup  ## Write the generated reference pages again
+	@.venv/bin/python scripts/generate_reference.py
+
+clean:  ## Remove the environment and every cached image archive
+	rm -rf .venv .build

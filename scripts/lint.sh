@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Style, types, roles, YAML and shell. Every check runs even when an earlier one complains.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+failed=()
+
+check() {
+    local name=$1 started=$SECONDS output
+    shift
+    if output=$("$@" 2>&1); then
+        printf '%-16s ok      %4d s\n' "$name" $((SECONDS - started))
+    else
+        printf '%-16s failed  %4d s\n%s\n' "$name" $((SECONDS - started)) "$output"
+        failed+=("$name")
+    fi
+}
+
+mapfile -t shell_files < <(git ls-files '*.sh' '.ci/run')
+
+check ruff ruff check .
+check format ruff format --check .
+check mypy mypy provision/dagfleet coordinator/clt_queued_run_coordinator launcher/dagster_multihost_launcher
+check yamllint yamllint --strict .
+check ansible-lint env ANSIBLE_LINT_NODEPS=1 ansible-lint --offline --strict
+check shellcheck shellcheck "${shell_files[@]}"
+check reference .venv/bin/python scripts/generate_reference.py --check
+
+if ((${#failed[@]})); then
+    echo "failed: ${failed[*]}"
+    exit 1
+fi

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Run the suites named as arguments, or all of them, each with what it needs; end with one line a suite.
+# usage: scripts/test.sh [unit|component|docker|molecule|e2e]...
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.venv/bin:$PATH" PYTHONUNBUFFERED=1
+
+suites=("$@")
+((${#suites[@]})) || suites=(unit component docker molecule e2e)
+summary=()
+failed=0
+
+# Distribution packages that a suite runs for real; nothing is installed when all are there.
+need() {
+    local missing=()
+    for package in "$@"; do
+        dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+    done
+    ((${#missing[@]})) || return 0
+    if [ "$(id -u)" != 0 ]; then
+        echo "these suites need ${missing[*]}: install them, or run this as root" >&2
+        return 1
+    fi
+    echo "installing ${missing[*]}"
+    apt-get update -qq &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+suite_unit() { python -m pytest tests/unit; }
+suite_component() { need haproxy postgresql pgbouncer openssl && python -m pytest tests/component; }
+suite_docker() { need openssl && python -m dagfleet.lab.prepare && python -m pytest tests/docker; }
+suite_molecule() { python -m dagfleet.lab.prepare && scripts/molecule.sh test; }
+suite_e2e() { need chromium openssl && python -m dagfleet.lab.prepare && python -m pytest tests/e2e; }
+
+for suite in "${suites[@]}"; do
+    echo "== $suite"
+    started=$SECONDS
+    if "suite_$suite"; then verdict=passed; else verdict=FAILED failed=1; fi
+    summary+=("$(printf '%-10s %-7s %4d s' "$suite" "$verdict" $((SECONDS - started)))")
+done
+
+echo "== summary"
+printf '%s\n' "${summary[@]}"
+exit "$failed"
