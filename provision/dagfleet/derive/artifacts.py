@@ -1,0 +1,21 @@
+"""What was built for a fleet before it is applied."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessRelease:
+    """A location's Python packages: `archive` is a tar of wheels and requirements.txt, `digest` names its content."""
+
+    digest: str
+    archive: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifacts:
+    """The control plane's image, and a release for each location that runs as a process."""
+
+    control_image: str
+    process_releases: Mapping[str, ProcessRelease]

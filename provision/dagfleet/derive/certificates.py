@@ -1,0 +1,78 @@
+"""Which certificates a fleet needs: names and addresses follow fleet.yml, so a changed address re-issues by itself."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dagfleet.fleet.model import Fleet
+from dagfleet.fleet.values import is_ipv4
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateSpec:
+    """One leaf: whose it is, which authority signs it, what it may be used for.
+
+    `host` is None for the operator's own identities. A leaf has one usage, so that a server's cannot act as a client.
+    """
+
+    name: str
+    host: str | None
+    authority: Literal["docker", "mesh"]
+    common_name: str
+    dns_names: tuple[str, ...] = ()
+    ip_addresses: tuple[str, ...] = ()
+    usage: Literal["server", "client"]
+
+
+def certificates(fleet: Fleet) -> tuple[CertificateSpec, ...]:
+    """Return every leaf of the fleet, host by host, the operator's last."""
+    leaves: list[CertificateSpec] = []
+    for name, host in fleet.hosts.items():
+        if host.runs_docker:
+            leaves.append(_server(name, host.address, "docker"))
+        leaves.append(_server(name, host.address, "mesh"))
+        leaves.append(
+            CertificateSpec(name="mesh-client", host=name, authority="mesh", common_name=name, usage="client")
+        )
+        if name == fleet.control.host:
+            leaves.extend(_control(fleet))
+    leaves.append(
+        CertificateSpec(name="reader", host=None, authority="docker", common_name="reader", usage="client")
+    )
+    leaves.append(
+        CertificateSpec(
+            name="operator-launcher", host=None, authority="docker", common_name="launcher", usage="client"
+        )
+    )
+    return tuple(leaves)
+
+
+def _server(host: str, address: str, authority: Literal["docker", "mesh"]) -> CertificateSpec:
+    return CertificateSpec(
+        name=f"{authority}-server",
+        host=host,
+        authority=authority,
+        common_name=host,
+        dns_names=(host,),
+        ip_addresses=(address,),
+        usage="server",
+    )
+
+
+def _control(fleet: Fleet) -> tuple[CertificateSpec, ...]:
+    host, web = fleet.control.host, fleet.control.web
+    names = dict.fromkeys((web.hostname, *web.extra_names, fleet.hosts[host].address))
+    return (
+        CertificateSpec(name="gateway", host=host, authority="mesh", common_name="gateway", usage="client"),
+        CertificateSpec(
+            name="launcher", host=host, authority="docker", common_name="launcher", usage="client"
+        ),
+        CertificateSpec(
+            name="web",
+            host=host,
+            authority="mesh",
+            common_name=web.hostname,
+            dns_names=tuple(name for name in names if not is_ipv4(name)),
+            ip_addresses=tuple(name for name in names if is_ipv4(name)),
+            usage="server",
+        ),
+    )

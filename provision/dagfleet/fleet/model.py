@@ -1,0 +1,315 @@
+"""What fleet.yml may say (schema 1): one annotated model for validation, editors and the reference page."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from dagfleet.fleet.values import (
+    Address,
+    Command,
+    DatabaseName,
+    DnsName,
+    EnvironmentName,
+    EnvironmentValue,
+    HostName,
+    Label,
+    LocationName,
+    Name,
+    Operator,
+    PinnedImage,
+    Port,
+    SecretKey,
+    SecretReference,
+    SourcePath,
+    SubjectName,
+    Subnet,
+    UserName,
+    Whole,
+)
+from dagfleet.fleet.versions import supported_dagster_version
+
+
+class Part(BaseModel):
+    """A part of fleet.yml: never changes once read, knows all its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dagster(Part):
+    """Which Dagster the fleet runs."""
+
+    version: Annotated[str, AfterValidator(supported_dagster_version)] = Field(
+        description="Dagster's version, in quotes; the integration libraries of the same release follow it.",
+        examples=['"1.13.27"'],
+    )
+
+
+class Ssh(Part):
+    """How the operator logs in to a host."""
+
+    user: str = Field(default="root", min_length=1, description="Who logs in; needs sudo unless root.")
+    port: Port = Field(default=22, description="Port of sshd.")
+    key: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Private key, relative to fleet.yml; without it SSH's own settings and agent decide.",
+    )
+
+
+class Mesh(Part):
+    """The host's door for traffic between hosts."""
+
+    port: Port = Field(default=4443, description="Port that HAProxy listens on for mutual TLS.")
+
+
+class Host(Part):
+    """One Linux machine."""
+
+    address: Address = Field(
+        description="Address by which the other hosts reach this one.", examples=["10.0.1.2"]
+    )
+    ssh: Ssh = Field(default=Ssh(), description="How the operator logs in.")
+    docker: Literal["engine", "none"] = Field(
+        default="engine",
+        description="`engine`: locations and runs are containers; `none`: bare processes and DefaultRunLauncher.",
+    )
+    docker_port: Port = Field(default=2376, description="Port of the Docker endpoint (mutual TLS).")
+    mesh: Mesh = Field(default=Mesh(), description="The host's door for traffic between hosts.")
+    max_runs: Whole | None = Field(
+        default=None,
+        ge=1,
+        description="How many run containers this host takes at once; no limit when absent.",
+    )
+    labels: dict[str, Label] = Field(
+        default={}, description="Facts of your own about the host; Ansible sees them as `dagfleet_labels`."
+    )
+
+    @property
+    def runs_docker(self) -> bool:
+        """Tell whether locations and runs are containers here."""
+        return self.docker == "engine"
+
+
+class Web(Part):
+    """How people reach the web UI: TLS and a login, always."""
+
+    hostname: DnsName = Field(
+        description="Name that people type; in the certificate.", examples=["dagster.example.com"]
+    )
+    users: SecretReference = Field(
+        description="Secret with a line `user:password` or `user:$6$hash` for each user.",
+        examples=["secret://web_users"],
+    )
+    port: Port = Field(default=443, description="Port of the web UI on the control host.")
+    extra_names: tuple[SubjectName, ...] = Field(
+        default=(), description="Further names and addresses for the certificate.", examples=[["127.0.0.1"]]
+    )
+
+
+class Control(Part):
+    """The control plane: web server, daemon, database, the queue."""
+
+    host: str = Field(
+        description="The one host that runs the control plane; it needs Docker.", examples=["alpha"]
+    )
+    web: Web = Field(description="How people reach the web UI.")
+    image: PinnedImage | None = Field(
+        default=None,
+        description="Pinned image to use for the control plane instead of the one Dagfleet builds.",
+    )
+
+
+class Limits(Part):
+    """How much of a location may run at once."""
+
+    concurrent_runs: Whole | None = Field(
+        default=None,
+        ge=1,
+        description="Runs of this location in progress at once, over all its hosts.",
+        examples=[10],
+    )
+
+
+class Location(Part):
+    """A Dagster code location: where its code comes from and which hosts serve and run it."""
+
+    hosts: tuple[str, ...] = Field(
+        min_length=1,
+        description="Hosts that run it; the first serves it, the others stand by. All with Docker or all without.",
+        examples=[["beta", "gamma"]],
+    )
+    image: PinnedImage | None = Field(
+        default=None, description="Pinned image with the code (hosts with Docker).", examples=["etl:1.4.2"]
+    )
+    requirements: tuple[SourcePath, ...] = Field(
+        default=(),
+        description="Python projects and requirements files beside fleet.yml to install (hosts without Docker).",
+        examples=[["./reporting"]],
+    )
+    module: str | None = Field(default=None, min_length=1, description="Module with the definitions.")
+    python_file: str | None = Field(
+        default=None, min_length=1, description="File with the definitions, instead."
+    )
+    attribute: str | None = Field(
+        default=None, min_length=1, description="Name of the Definitions object, if there are several."
+    )
+    working_directory: str | None = Field(
+        default=None, min_length=1, description="Directory on the host or in the image to import from."
+    )
+    limits: Limits = Field(default=Limits(), description="How much of it may run at once.")
+    env: dict[EnvironmentName, EnvironmentValue] = Field(
+        default={}, description="Environment of its code servers and runs: text, or secret://NAME."
+    )
+
+
+class Docker(Part):
+    """Docker on the hosts."""
+
+    access: Literal["mesh", "tls", "ssh"] = Field(
+        default="mesh", description="How the launcher reaches Docker: `mesh` is HAProxy with mutual TLS."
+    )
+    images: Literal["pull", "push"] = Field(
+        default="pull",
+        description="`pull`: hosts pull from a registry; `push`: the operator's Docker sends what hosts lack.",
+    )
+    run_subnet: Subnet = Field(
+        default="172.31.250.0/24",
+        description="Docker network of code servers and runs, the same on every host.",
+    )
+    control_subnet: Subnet = Field(
+        default="172.31.251.0/24", description="Docker network of the control plane's containers."
+    )
+
+
+class Images(Part):
+    """What images are built from."""
+
+    base: PinnedImage = Field(
+        default="python:3.11-slim-bookworm",
+        description="Image with Python that the control plane is built on.",
+    )
+
+
+class Firewall(Part):
+    """Who may reach the fleet's own ports besides the fleet."""
+
+    operators: tuple[Operator, ...] = Field(
+        default=(),
+        description="Addresses and networks from which operators reach the Docker endpoint.",
+        examples=[["10.0.0.7"]],
+    )
+
+
+class Pki(Part):
+    """The fleet's own two certificate authorities."""
+
+    leaf_days: Whole = Field(default=90, ge=1, le=825, description="Days that a certificate is valid.")
+    ca_years: Whole = Field(default=10, ge=1, le=30, description="Years that an authority is valid.")
+    passphrase: SecretReference | None = Field(
+        default=None,
+        description="Secret that encrypts the authorities' keys; else DAGFLEET_CA_PASSPHRASE, else you are asked.",
+        examples=["secret://ca_passphrase"],
+    )
+
+
+class Database(Part):
+    """A further database on the managed PostgreSQL; its user has its name."""
+
+    password: SecretReference = Field(
+        description="Secret with its password.", examples=["secret://warehouse"]
+    )
+
+
+class Postgres(Part):
+    """Dagster's storage."""
+
+    mode: Literal["managed", "external"] = Field(
+        default="managed",
+        description="`managed`: PostgreSQL on the control host; `external`: yours, by `url`.",
+    )
+    url: SecretReference | None = Field(
+        default=None, description="Secret with the URL of an external PostgreSQL.", examples=["secret://pg"]
+    )
+    databases: dict[DatabaseName, Database] = Field(
+        default={}, description="Further databases on the managed PostgreSQL, by name."
+    )
+
+
+class Queue(Part):
+    """The run queue."""
+
+    max_concurrent_runs: Whole = Field(
+        default=25,
+        ge=-1,
+        description="Runs in progress at once in the whole fleet; -1 no limit, 0 stops the queue.",
+    )
+    dequeue_interval_seconds: Whole = Field(
+        default=2, ge=1, description="Seconds between two looks at the queue."
+    )
+
+
+class Generated(Part):
+    """A secret that Dagfleet makes up once and keeps beside fleet.yml, in .dagfleet/secrets."""
+
+    length: Whole = Field(default=32, ge=16, le=256, description="Characters of the random text.")
+    users: tuple[UserName, ...] = Field(
+        default=(), description="Makes lines `user:random` for these users instead of one random text."
+    )
+
+
+def _generated(value: object) -> object:
+    if value is True:
+        return {}
+    if value is False:
+        raise ValueError("false generates nothing; write true, or name another source")
+    return value
+
+
+class Secret(Part):
+    """Where a secret comes from when it is needed: exactly one source."""
+
+    command: Command | None = Field(
+        default=None,
+        description="Command that prints it; run without a shell.",
+        examples=["op read op://prod/warehouse"],
+    )
+    env: EnvironmentName | None = Field(default=None, description="Environment variable of the operator.")
+    file: str | None = Field(
+        default=None, min_length=1, description="File, relative to fleet.yml, mode 0600."
+    )
+    generated: Annotated[
+        Generated | None, BeforeValidator(_generated, json_schema_input_type=Literal[True] | Generated)
+    ] = Field(
+        default=None, description="true, or {length: N}, or {users: [...]}: made up once, kept in .dagfleet."
+    )
+
+
+class Fleet(Part):
+    """A fleet as its file describes it."""
+
+    version: Literal[1] = Field(description="Schema of this file.", examples=[1])
+    name: Name = Field(description="Name of the fleet, in certificates and on every host.", examples=["prod"])
+    dagster: Dagster = Field(description="Which Dagster the fleet runs.", examples=['{version: "1.13.27"}'])
+    control: Control = Field(description="The control plane.")
+    hosts: dict[HostName, Host] = Field(min_length=1, description="The machines, by name.")
+    locations: dict[LocationName, Location] = Field(default={}, description="Code locations, by name.")
+    docker: Docker = Field(default=Docker(), description="Docker on the hosts.")
+    images: Images = Field(default=Images(), description="What images are built from.")
+    firewall: Firewall = Field(default=Firewall(), description="Who may reach the fleet's own ports.")
+    pki: Pki = Field(default=Pki(), description="The fleet's own certificate authorities.")
+    postgres: Postgres = Field(default=Postgres(), description="Dagster's storage.")
+    queue: Queue = Field(default=Queue(), description="The run queue.")
+    secrets: dict[SecretKey, Secret] = Field(default={}, description="Where secrets come from, by name.")
+
+    def locations_on(self, host_name: str) -> dict[str, Location]:
+        """Return the locations that a host serves, in the file's order."""
+        return {name: location for name, location in self.locations.items() if host_name in location.hosts}
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of fleet.yml, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Fleet.model_json_schema(),
+        "title": "Dagfleet's fleet.yml",
+    }
