@@ -1,0 +1,156 @@
+"""The launcher's configuration as values: hosts, locations and what holds for all of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagster_multihost_launcher import schema
+
+LOCAL_HOST = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registry:
+    """Credentials for pulling; never in a repr."""
+
+    url: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """Paths of the certificates for one host's Docker API."""
+
+    client_cert: str
+    client_key: str
+    ca_cert: str | None = None
+    verify: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSettings:
+    """What defaults, hosts and locations alike say about a run container."""
+
+    networks: tuple[str, ...] = ()
+    env_vars: tuple[str, ...] = field(default=(), repr=False)
+    container_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    env_file: str | None = None
+    image: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """One Docker host. `url` None is this machine's Docker, as the docker command would find it."""
+
+    name: str
+    url: str | None = None
+    tls: Tls | None = None
+    insecure: bool = False
+    location_names: tuple[str, ...] = ()
+    max_runs: int | None = None
+    container: ContainerSettings = field(default_factory=ContainerSettings)
+    inherit_env_from_container: str | None = None
+    inherit_env_vars: tuple[str, ...] = ()
+    registry: Registry | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The whole configuration. `catch_all` takes every location that no host names, if it is set."""
+
+    hosts: tuple[Host, ...] = ()
+    locations: Mapping[str, ContainerSettings] = field(default_factory=dict)
+    defaults: ContainerSettings = field(default_factory=ContainerSettings)
+    catch_all: Host | None = None
+    strict: bool = False
+    label_prefix: str = schema.DEFAULT_LABEL_PREFIX
+    log_url_template: str | None = None
+    connect_timeout: int = schema.DEFAULT_CONNECT_TIMEOUT
+    read_timeout: int = schema.DEFAULT_READ_TIMEOUT
+    pull_timeout: int = schema.DEFAULT_PULL_TIMEOUT
+    stop_timeout: int = schema.DEFAULT_STOP_TIMEOUT
+    retry_after_seconds: int = schema.DEFAULT_RETRY_AFTER
+
+    @property
+    def all_hosts(self) -> tuple[Host, ...]:
+        """Every host that may run a container."""
+        return (*self.hosts, self.catch_all) if self.catch_all else self.hosts
+
+
+_DOCKER_RUN_LAUNCHER_KEYS = ("image", "registry", "env_vars", "network", "networks", "container_kwargs")
+_PLAIN_KEYS = (
+    "strict",
+    "log_url_template",
+    "connect_timeout",
+    "read_timeout",
+    "pull_timeout",
+    "stop_timeout",
+    "retry_after_seconds",
+)
+
+
+def read(config: Mapping[str, Any]) -> Settings:
+    """Turn a configuration that fits the schema into settings.
+
+    Without `docker_hosts`, `DockerRunLauncher`'s keys mean what they mean there: every run becomes a
+    container on this machine's Docker. Beside `docker_hosts` they are defaults for all hosts.
+    """
+    shared_registry = _registry(config.get("registry"))
+    hosts = tuple(_host(entry, shared_registry) for entry in config.get("docker_hosts") or ())
+    as_docker_run_launcher = not hosts and any(config.get(key) for key in _DOCKER_RUN_LAUNCHER_KEYS)
+    return Settings(
+        hosts=hosts,
+        catch_all=Host(name=LOCAL_HOST, registry=shared_registry) if as_docker_run_launcher else None,
+        locations={
+            name: _container(entry, image=entry.get("image"))
+            for name, entry in (config.get("locations") or {}).items()
+        },
+        defaults=ContainerSettings(
+            networks=_networks(config),
+            env_vars=(*(config.get("default_env_vars") or ()), *(config.get("env_vars") or ())),
+            container_kwargs={
+                **(config.get("default_container_kwargs") or {}),
+                **(config.get("container_kwargs") or {}),
+            },
+            env_file=config.get("default_env_file"),
+            image=config.get("image"),
+        ),
+        label_prefix=config.get("container_label_prefix", schema.DEFAULT_LABEL_PREFIX),
+        **{key: config[key] for key in _PLAIN_KEYS if config.get(key) is not None},
+    )
+
+
+def _host(entry: Mapping[str, Any], shared_registry: Registry | None) -> Host:
+    tls = entry.get("tls")
+    return Host(
+        name=entry["host_name"],
+        url=entry.get("docker_url"),
+        tls=Tls(**tls) if tls else None,
+        insecure=entry.get("insecure", False),
+        location_names=tuple(entry["location_names"]),
+        max_runs=entry.get("max_runs"),
+        container=_container(entry),
+        inherit_env_from_container=entry.get("inherit_env_from_container"),
+        inherit_env_vars=tuple(entry.get("inherit_env_vars") or ()),
+        registry=_registry(entry.get("registry")) or shared_registry,
+    )
+
+
+def _container(entry: Mapping[str, Any], *, image: str | None = None) -> ContainerSettings:
+    return ContainerSettings(
+        networks=_networks(entry),
+        env_vars=tuple(entry.get("env_vars") or ()),
+        container_kwargs=dict(entry.get("container_kwargs") or {}),
+        env_file=entry.get("env_file"),
+        image=image,
+    )
+
+
+def _networks(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    first = entry.get("network")
+    return (*((first,) if first else ()), *(entry.get("networks") or ()))
+
+
+def _registry(entry: Mapping[str, str] | None) -> Registry | None:
+    return Registry(**entry) if entry else None
