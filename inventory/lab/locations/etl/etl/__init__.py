@@ -1,0 +1,1 @@
+"""Example code location: real tables, loaded into the warehouse by partitioned assets."""
