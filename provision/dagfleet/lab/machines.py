@@ -35,7 +35,13 @@ def container_name(lab: str, machine: str) -> str:
 
 
 def up(
-    client: docker.DockerClient, lab: str, image: str, machines: list[Machine], *, public_key: str, known_hosts: Path
+    client: docker.DockerClient,
+    lab: str,
+    image: str,
+    machines: list[Machine],
+    *,
+    public_key: str,
+    known_hosts: Path,
 ) -> None:
     """Bring up what is missing or stopped, replace what runs an older image, and wait for every sshd.
 
@@ -92,7 +98,11 @@ def _network(client: docker.DockerClient, lab: str, machines: list[Machine]) -> 
     pool = IPAMPool(subnet=str(subnet), gateway=str(next(subnet.hosts())))
     try:
         return client.networks.create(
-            name, driver="bridge", ipam=IPAMConfig(pool_configs=[pool]), labels={LABEL: lab}, check_duplicate=True
+            name,
+            driver="bridge",
+            ipam=IPAMConfig(pool_configs=[pool]),
+            labels={LABEL: lab},
+            check_duplicate=True,
         )
     except APIError as error:
         raise DagfleetError(
@@ -101,7 +111,9 @@ def _network(client: docker.DockerClient, lab: str, machines: list[Machine]) -> 
         ) from error
 
 
-def _start(client: docker.DockerClient, lab: str, image: str, machine: Machine, network: Network) -> Container:
+def _start(
+    client: docker.DockerClient, lab: str, image: str, machine: Machine, network: Network
+) -> Container:
     name = container_name(lab, machine.name)
     try:
         container = client.containers.get(name)
@@ -193,5 +205,7 @@ def _wait_until(ready: Callable[[], bool], failure: str) -> None:
     deadline = time.monotonic() + BOOT_SECONDS
     while not ready():
         if time.monotonic() > deadline:
-            raise DagfleetError(f"{failure} within {BOOT_SECONDS} s", fix="try `dagfleet lab down`, then up again")
+            raise DagfleetError(
+                f"{failure} within {BOOT_SECONDS} s", fix="try `dagfleet lab down`, then up again"
+            )
         time.sleep(0.2)

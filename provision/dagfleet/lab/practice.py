@@ -1,0 +1,96 @@
+"""Bring the practice fleet of a fleet.yml up and take it down."""
+
+import ipaddress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import docker
+
+from dagfleet.errors import DagfleetError
+from dagfleet.fleet import FleetFile
+from dagfleet.lab import engine, machine_image, machines
+
+Progress = Callable[[str, float], None]
+"""Called with the title of a finished step and the seconds that it took."""
+
+WEB_PORT = 8443
+
+
+def prepare(report: Progress) -> docker.DockerClient:
+    """Make this machine able to run practice machines: an engine and the machine image."""
+    with _timed(report) as title:
+        title.append(f"docker engine ({engine.ensure()})")
+    client = engine.client()
+    with _timed(report) as title:
+        title.append("machine image")
+        machine_image.ensure(client)
+    return client
+
+
+def up(fleet_file: FleetFile, report: Progress, *, web_port: int | None = None) -> None:
+    """Make every host of the fleet a practice machine, and build the images that its locations name.
+
+    `web_port` publishes the control host's web UI on loopback. Hosts that are up already stay as they are.
+    """
+    fleet = fleet_file.fleet
+    _refuse_real_hosts(fleet_file)
+    client = prepare(report)
+    _build_images(fleet_file, client, report)
+    with _timed(report) as title:
+        title.append(f"{len(fleet.hosts)} machines up: {' '.join(fleet.hosts)}")
+        key = fleet_file.state / "lab" / "id_ed25519"
+        machines.up(
+            client,
+            fleet.name,
+            machine_image.reference(),
+            [
+                machines.Machine(
+                    name=name,
+                    address=str(host.address),
+                    ports={fleet.control.web.port: web_port}
+                    if web_port and name == fleet.control.host
+                    else {},
+                )
+                for name, host in fleet.hosts.items()
+            ],
+            public_key=machines.make_key(key),
+            known_hosts=fleet_file.state / "known_hosts",
+        )
+
+
+def down(fleet_file: FleetFile) -> int:
+    """Remove the fleet's practice machines and network; return how many machines there were."""
+    return machines.down(engine.client(), fleet_file.fleet.name)
+
+
+def _refuse_real_hosts(fleet_file: FleetFile) -> None:
+    for name, host in fleet_file.fleet.hosts.items():
+        if not ipaddress.ip_address(str(host.address)).is_private:
+            raise DagfleetError(
+                f"{name} has the address {host.address}, which is not private: this is no practice fleet",
+                fix="run `dagfleet lab` on a fleet.yml of its own; inventory/lab has one",
+            )
+
+
+def _build_images(fleet_file: FleetFile, client: docker.DockerClient, report: Progress) -> None:
+    from dagfleet import image
+
+    fleet = fleet_file.fleet
+    if fleet.images.base == image.lab_base.REFERENCE:
+        with _timed(report) as title:
+            title.append("python image")
+            image.lab_base.ensure(client)
+    for name, location in fleet.locations.items():
+        folder = fleet_file.directory / "locations" / name
+        if location.image is not None and folder.is_dir():
+            with _timed(report) as title:
+                title.append(f"image of {name}")
+                image.build_location(folder, location.image, base=fleet.images.base, client=client)
+
+
+@contextmanager
+def _timed(report: Progress) -> Iterator[list[str]]:
+    started, title = time.monotonic(), list[str]()
+    yield title
+    report(title[0], time.monotonic() - started)
