@@ -47,7 +47,7 @@ def ensure() -> str:
 
 
 def stop_if_ours() -> bool:
-    """End the engine that `ensure` started directly, unless other containers run on it; tell whether it ended."""
+    """End the engine that `ensure` started directly, unless containers run on it; tell whether it ended."""
     record = _record()
     if not record.exists():
         return False

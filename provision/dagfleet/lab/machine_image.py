@@ -1,4 +1,4 @@
-"""The practice machines' image: a Debian with systemd and sshd, made from the distribution, needing no registry."""
+"""The practice machines' image: a Debian with systemd and sshd, made without any registry."""
 
 import hashlib
 import shutil
@@ -25,13 +25,14 @@ CACHED = (
     "python3-cryptography", "python3-venv", "python3-passlib", "acl", "openssl", "socat", "curl", "rsyslog",
 )  # fmt: skip
 
-# Pause and memory limits of a machine must reach the containers inside it, so its dockerd places them under the
-# machine's own cgroup. Only cgroup v1 names a freezer hierarchy; v2 nests by itself.
+# Pause and memory limits of a machine must reach the containers inside it, so its dockerd places them
+# under the machine's own cgroup. Only cgroup v1 names a freezer hierarchy; v2 nests by itself.
 DOCKER_DROP_IN = """\
 [Service]
 ExecStart=
 ExecStart=/bin/sh -c 'parent=$$(sed -n "s/^[0-9]*:freezer://p" /proc/1/cgroup); \
-exec /usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock $${parent:+--cgroup-parent=$$parent}'
+exec /usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock \
+$${parent:+--cgroup-parent=$$parent}'
 """
 
 # Host keys are a machine's own: made at its first boot, never part of the image.
@@ -106,7 +107,8 @@ def _bootstrap(archive: Path) -> None:
                 "mmdebstrap", "--quiet", "--mode=root", "--variant=apt", "--skip=cleanup/apt",
                 "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
                 "--dpkgopt=path-exclude=/usr/share/locale/*",
-                f"--include={','.join(INSTALLED)}", f'--customize-hook=sh {hook} "$1"', SUITE, str(unfinished),
+                f"--include={','.join(INSTALLED)}", f'--customize-hook=sh {hook} "$1"',
+                SUITE, str(unfinished),
             ],
             capture_output=True, text=True, check=False,
         )  # fmt: skip

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -21,40 +22,40 @@ BOOT_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lab:
+    """What the machines of one practice fleet share."""
+
+    client: docker.DockerClient
+    name: str
+    image: str
+
+    def container_name(self, machine: str) -> str:
+        """Return the machine's name on this machine's engine."""
+        return f"dagfleet-{self.name}-{machine}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Machine:
-    """One practice machine: `name` as in fleet.yml, and `ports` to publish on loopback ({container: host})."""
+    """One practice machine, named as in fleet.yml; `ports` are published on loopback ({inside: outside})."""
 
     name: str
     address: str
     ports: Mapping[int, int]
 
 
-def container_name(lab: str, machine: str) -> str:
-    """Return the container's name on this machine's engine."""
-    return f"dagfleet-{lab}-{machine}"
-
-
-def up(
-    client: docker.DockerClient,
-    lab: str,
-    image: str,
-    machines: list[Machine],
-    *,
-    public_key: str,
-    known_hosts: Path,
-) -> None:
+def up(lab: Lab, machines: list[Machine], *, public_key: str, known_hosts: Path) -> None:
     """Bring up what is missing or stopped, replace what runs an older image, and wait for every sshd.
 
     Writes the machines' SSH host keys, read from the machines themselves, to `known_hosts`.
     """
-    network = _network(client, lab, machines)
-    containers = [_start(client, lab, image, machine, network) for machine in machines]
+    network = _network(lab, machines)
+    containers = [_start(lab, machine, network) for machine in machines]
     for machine, container in zip(machines, containers, strict=True):
-        _wait_until(lambda c=container: _booted(c), f"{machine.name} did not boot")
+        _wait_until(partial(_booted, container), f"{machine.name} did not boot")
         _let_in(container, public_key)
     lines = []
     for machine, container in zip(machines, containers, strict=True):
-        _wait_until(lambda m=machine: _ssh_answers(m.address), f"sshd on {machine.name} does not answer")
+        _wait_until(partial(_ssh_answers, machine.address), f"sshd on {machine.name} does not answer")
         key = _run(container, "cat /etc/ssh/ssh_host_ed25519_key.pub").split()
         lines.append(f"{machine.address} {key[0]} {key[1]}\n")
     known_hosts.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -82,8 +83,8 @@ def make_key(path: Path) -> str:
     return path.with_suffix(".pub").read_text().strip()
 
 
-def _network(client: docker.DockerClient, lab: str, machines: list[Machine]) -> Network:
-    name = f"dagfleet-{lab}"
+def _network(lab: Lab, machines: list[Machine]) -> Network:
+    client, name = lab.client, f"dagfleet-{lab.name}"
     subnet = ipaddress.ip_network(f"{machines[0].address}/24", strict=False)
     outside = [m.name for m in machines if ipaddress.ip_address(m.address) not in subnet]
     if outside:
@@ -91,10 +92,10 @@ def _network(client: docker.DockerClient, lab: str, machines: list[Machine]) -> 
             f"practice machines share one network, but {', '.join(outside)} lies outside {subnet}",
             fix="give all hosts of the practice fleet addresses in one /24 network",
         )
-    for network in client.networks.list(filters={"label": f"{LABEL}={lab}"}):
+    for network in client.networks.list(filters={"label": f"{LABEL}={lab.name}"}):
         if network.attrs["IPAM"]["Config"][0]["Subnet"] == str(subnet):
             return network
-        down(client, lab)
+        down(client, lab.name)
     pool = IPAMPool(subnet=str(subnet), gateway=str(next(subnet.hosts())))
     try:
         return client.networks.create(
@@ -111,18 +112,15 @@ def _network(client: docker.DockerClient, lab: str, machines: list[Machine]) -> 
         ) from error
 
 
-def _start(
-    client: docker.DockerClient, lab: str, image: str, machine: Machine, network: Network
-) -> Container:
-    name = container_name(lab, machine.name)
+def _start(lab: Lab, machine: Machine, network: Network) -> Container:
     try:
-        container = client.containers.get(name)
+        container = lab.client.containers.get(lab.container_name(machine.name))
     except NotFound:
-        container = _create(client, name, lab, image, machine, network)
+        container = _create(lab, machine, network)
     else:
-        if container.attrs["Config"]["Image"] != image or not _fits(container, machine, network):
+        if container.attrs["Config"]["Image"] != lab.image or not _fits(container, machine, network):
             container.remove(force=True, v=True)
-            container = _create(client, name, lab, image, machine, network)
+            container = _create(lab, machine, network)
     if container.status != "running":
         try:
             container.start()
@@ -134,18 +132,16 @@ def _start(
     return container
 
 
-def _create(
-    client: docker.DockerClient, name: str, lab: str, image: str, machine: Machine, network: Network
-) -> Container:
-    return client.containers.create(
-        image,
-        name=name,
+def _create(lab: Lab, machine: Machine, network: Network) -> Container:
+    return lab.client.containers.create(
+        lab.image,
+        name=lab.container_name(machine.name),
         hostname=machine.name,
-        labels={LABEL: lab},
+        labels={LABEL: lab.name},
         network=network.name,
-        networking_config={network.name: EndpointConfig("1.41", ipv4_address=machine.address)},
+        networking_config={str(network.name): EndpointConfig("1.41", ipv4_address=machine.address)},
         ports={f"{inside}/tcp": ("127.0.0.1", outside) for inside, outside in machine.ports.items()},
-        # `--privileged` also asks for CAP_SYS_RESOURCE, which a machine that is itself a container may not have.
+        # `--privileged` also asks for CAP_SYS_RESOURCE, which a machine in a container may not have.
         cap_add=["ALL"],
         cap_drop=["SYS_RESOURCE"],
         security_opt=["seccomp=unconfined", "apparmor=unconfined"],
@@ -179,18 +175,23 @@ def _let_in(container: Container, public_key: str) -> None:
 
 
 def _run(container: Container, script: str) -> str:
-    code, output = container.exec_run(["sh", "-c", script])
+    code, output = _execute(container, script)
     if code:
-        raise DagfleetError(f"{container.name}: {output.decode(errors='replace').strip()}")
-    return str(output.decode())
+        raise DagfleetError(f"{container.name}: {output.strip()}")
+    return output
 
 
 def _booted(container: Container) -> bool:
-    code, _ = container.exec_run(["test", "-S", "/run/systemd/private"])
+    code, _ = _execute(container, "test -S /run/systemd/private")
     if code:
         return False
-    _, state = container.exec_run(["systemctl", "is-system-running"])
-    return state.strip() in {b"running", b"degraded"}
+    _, state = _execute(container, "systemctl is-system-running")
+    return state.strip() in {"running", "degraded"}
+
+
+def _execute(container: Container, script: str) -> tuple[int, str]:
+    code, output = container.exec_run(["sh", "-c", script])
+    return int(code or 0), bytes(output).decode(errors="replace")  # type: ignore[arg-type]
 
 
 def _ssh_answers(address: str) -> bool:

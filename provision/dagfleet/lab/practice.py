@@ -39,24 +39,18 @@ def up(fleet_file: FleetFile, report: Progress, *, web_port: int | None = None) 
     _build_images(fleet_file, client, report)
     with _timed(report) as title:
         title.append(f"{len(fleet.hosts)} machines up: {' '.join(fleet.hosts)}")
-        key = fleet_file.state / "lab" / "id_ed25519"
         machines.up(
-            client,
-            fleet.name,
-            machine_image.reference(),
-            [
-                machines.Machine(
-                    name=name,
-                    address=str(host.address),
-                    ports={fleet.control.web.port: web_port}
-                    if web_port and name == fleet.control.host
-                    else {},
-                )
-                for name, host in fleet.hosts.items()
-            ],
-            public_key=machines.make_key(key),
+            machines.Lab(client=client, name=fleet.name, image=machine_image.reference()),
+            [_machine(fleet_file, name, web_port) for name in fleet.hosts],
+            public_key=machines.make_key(fleet_file.state / "lab" / "id_ed25519"),
             known_hosts=fleet_file.state / "known_hosts",
         )
+
+
+def _machine(fleet_file: FleetFile, name: str, web_port: int | None) -> machines.Machine:
+    control = fleet_file.fleet.control
+    ports = {control.web.port: web_port} if web_port and name == control.host else {}
+    return machines.Machine(name=name, address=str(fleet_file.fleet.hosts[name].address), ports=ports)
 
 
 def down(fleet_file: FleetFile) -> int:

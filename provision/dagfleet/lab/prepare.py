@@ -1,4 +1,4 @@
-"""`python -m dagfleet.lab.prepare`: what test suites need of this machine, an engine and the practice image."""
+"""`python -m dagfleet.lab.prepare`: an engine and the practice image."""
 
 import sys
 
