@@ -102,7 +102,7 @@ def _network(lab: Lab, machines: list[Machine]) -> Network:
             name,
             driver="bridge",
             ipam=IPAMConfig(pool_configs=[pool]),
-            labels={LABEL: lab},
+            labels={LABEL: lab.name},
             check_duplicate=True,
         )
     except APIError as error:
