@@ -8,10 +8,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from dagfleet.errors import ConfigurationError, FleetFileError, Problem
-from dagfleet.fleet.document import MalformedYaml, read_document
-from dagfleet.fleet.model import Fleet
+from dagfleet.fleet.document import KeyPath, MalformedYaml, dotted, read_document
 from dagfleet.fleet.mistakes import mistakes
+from dagfleet.fleet.model import Fleet
 from dagfleet.fleet.rules import broken_rules
+from dagfleet.fleet.secret_rules import broken_secret_rules
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class FleetFile:
 
 
 def find_fleet_file(option: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the fleet file to use: `option`, $DAGFLEET_FILE, ./fleet.yml, or the only ./inventory/*/fleet.yml.
+    """Return `option`, else $DAGFLEET_FILE, ./fleet.yml, or the only ./inventory/*/fleet.yml.
 
     Raises ConfigurationError when there is none, or several to choose from.
     """
@@ -101,20 +102,18 @@ def parse_fleet(text: str, *, name: str) -> Fleet:
             for path, line in document.duplicates
         ),
         *((path, document.line(path), fact) for path, fact in broken_rules(document.data)),
+        *((path, document.line(path), fact) for path, fact in broken_secret_rules(document.data)),
     ]
     fleet = None
     try:
         fleet = Fleet.model_validate(document.data)
     except ValidationError as error:
-        found += [(path, document.line(path), fact) for path, fact in mistakes(error)]
+        found += [(path, document.line(path), fact) for path, fact in mistakes(error, document.data)]
     if found or fleet is None:
         raise FleetFileError(name, _in_order(found))
     return fleet
 
 
-def _in_order(found: list[tuple[tuple[str | int, ...], int | None, str]]) -> list[Problem]:
-    problems = dict.fromkeys(
-        Problem(line=line, key=".".join(step for step in path if isinstance(step, str)), fact=fact)
-        for path, line, fact in found
-    )
-    return sorted(problems, key=lambda problem: problem.line or 0)
+def _in_order(found: list[tuple[KeyPath, int | None, str]]) -> list[Problem]:
+    problems = dict.fromkeys(Problem(line=line, key=dotted(path), fact=fact) for path, line, fact in found)
+    return sorted(problems, key=lambda problem: (problem.line or 0, problem.key))

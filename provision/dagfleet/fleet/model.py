@@ -71,7 +71,7 @@ class Host(Part):
     ssh: Ssh = Field(default=Ssh(), description="How the operator logs in.")
     docker: Literal["engine", "none"] = Field(
         default="engine",
-        description="`engine`: locations and runs are containers; `none`: bare processes and DefaultRunLauncher.",
+        description="`engine`: locations and runs are containers; `none`: they are bare processes.",
     )
     docker_port: Port = Field(default=2376, description="Port of the Docker endpoint (mutual TLS).")
     mesh: Mesh = Field(default=Mesh(), description="The host's door for traffic between hosts.")
@@ -135,7 +135,7 @@ class Location(Part):
 
     hosts: tuple[str, ...] = Field(
         min_length=1,
-        description="Hosts that run it; the first serves it, the others stand by. All with Docker or all without.",
+        description="Hosts that run it, all with Docker or all without; the first serves, others stand by.",
         examples=[["beta", "gamma"]],
     )
     image: PinnedImage | None = Field(
@@ -143,7 +143,7 @@ class Location(Part):
     )
     requirements: tuple[SourcePath, ...] = Field(
         default=(),
-        description="Python projects and requirements files beside fleet.yml to install (hosts without Docker).",
+        description="Python projects and requirements files to install (hosts without Docker).",
         examples=[["./reporting"]],
     )
     module: str | None = Field(default=None, min_length=1, description="Module with the definitions.")
@@ -170,7 +170,7 @@ class Docker(Part):
     )
     images: Literal["pull", "push"] = Field(
         default="pull",
-        description="`pull`: hosts pull from a registry; `push`: the operator's Docker sends what hosts lack.",
+        description="`pull`: hosts pull from a registry; `push`: this machine's Docker sends what they lack.",
     )
     run_subnet: Subnet = Field(
         default="172.31.250.0/24",
@@ -207,7 +207,7 @@ class Pki(Part):
     ca_years: Whole = Field(default=10, ge=1, le=30, description="Years that an authority is valid.")
     passphrase: SecretReference | None = Field(
         default=None,
-        description="Secret that encrypts the authorities' keys; else DAGFLEET_CA_PASSPHRASE, else you are asked.",
+        description="Secret that encrypts the authorities' keys; else DAGFLEET_CA_PASSPHRASE, else a prompt.",
         examples=["secret://ca_passphrase"],
     )
 

@@ -23,7 +23,13 @@ IMAGE = re.compile(
     r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?$"
 )
 
-RESERVED_HOSTS = frozenset({"gateway", "launcher", "reader", "web", "db", "localhost"})
+RESERVED_HOSTS = frozenset({"gateway", "launcher", "reader", "web", "db", "localhost"}) | {
+    # Names of Ansible groups.
+    "all",
+    "ungrouped",
+    "control",
+    "dagfleet",
+}
 RESERVED_LOCATIONS = frozenset({"admin"})
 RESERVED_DATABASES = frozenset({"dagster", "postgres", "pgbouncer", "template0", "template1"})
 RESERVED_ENVIRONMENT = frozenset(
@@ -47,9 +53,7 @@ def is_ipv4(value: str) -> bool:
 
 def _name(value: str) -> str:
     if not NAME.fullmatch(value):
-        raise ValueError(
-            f'"{value}" cannot be a name; use lower-case letters, digits and dashes, a letter first, at most 31'
-        )
+        raise ValueError(f'"{value}" cannot be a name; use up to 31 lower-case letters, digits, dashes')
     return value
 
 
@@ -78,7 +82,7 @@ def _database_name(value: str) -> str:
         raise ValueError(f'"{value}" is a database that is there already; call yours something else')
     if not DATABASE_NAME.fullmatch(value):
         raise ValueError(
-            f'"{value}" cannot be a database\'s name; use lower-case letters, digits and underscores, a letter first'
+            f'"{value}" cannot be a database\'s name; use lower-case letters, digits and underscores'
         )
     return value
 
@@ -186,7 +190,7 @@ def _command(value: object) -> object:
 
 def _label(value: object) -> object:
     if not isinstance(value, str | bool | int | float):
-        raise ValueError("must be text, a number, true or false")  # noqa: TRY004 -- pydantic collects ValueErrors
+        raise ValueError("must be text, a number, true or false")
     return value
 
 
