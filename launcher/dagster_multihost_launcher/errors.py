@@ -32,13 +32,19 @@ class RunPostponed(DagsterUserCodeUnreachableError):  # noqa: N818 - an outcome,
 
 
 class HostUnreachable(RunPostponed):
-    """A Docker host does not answer, or answers that its dockerd does not."""
+    """A Docker host does not answer, or answers that its dockerd does not.
 
-    def __init__(self, host_name: str, fact: str, *, retry_after_seconds: float) -> None:
+    `may_be_running` says that the run's container may have started there, so no other host may take it.
+    """
+
+    def __init__(
+        self, host_name: str, fact: str, *, retry_after_seconds: float, may_be_running: bool = False
+    ) -> None:
         super().__init__(
             f"Docker host {host_name} is unreachable: {fact}", retry_after_seconds=retry_after_seconds
         )
         self.host_name = host_name
+        self.may_be_running = may_be_running
 
 
 class NoCapacity(RunPostponed):

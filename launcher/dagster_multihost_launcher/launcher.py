@@ -1,19 +1,39 @@
 """`MultiHostDockerRunLauncher`: each run on the Docker host of its code location."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from dagster import DefaultRunLauncher
+from dagster import DagsterRun, DagsterRunStatus
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.instance import DagsterInstance
-from dagster._core.launcher.base import LaunchRunContext, RunLauncher
+from dagster._core.launcher.base import (
+    CheckRunHealthResult,
+    LaunchRunContext,
+    ResumeRunContext,
+    RunLauncher,
+    WorkerStatus,
+)
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
+from docker.errors import NotFound
 
-from dagster_multihost_launcher import checks
-from dagster_multihost_launcher.errors import LauncherConfigError
+from dagster_multihost_launcher import checks, commands, debug, health, routing
+from dagster_multihost_launcher.delegate import Delegate
+from dagster_multihost_launcher.errors import HostUnreachable, LauncherConfigError, LaunchError
+from dagster_multihost_launcher.hosts import Hosts
+from dagster_multihost_launcher.launch import ContainerLauncher, Request
+from dagster_multihost_launcher.lookup import Lookup
 from dagster_multihost_launcher.schema import config_schema
-from dagster_multihost_launcher.settings import Settings, read
+from dagster_multihost_launcher.settings import Host, Settings, read
+from dagster_multihost_launcher.termination import Terminations
+from dagster_multihost_launcher.worker import (
+    DEFAULT,
+    FIRST_ATTEMPT,
+    LAUNCHER_TYPE_TAG,
+    Labels,
+    Worker,
+    record_of,
+)
 
 logger = logging.getLogger("dagster.multihost_launcher")
 
@@ -32,7 +52,12 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
             logger.warning(sentence)
         self._inst_data = inst_data
         self._settings = settings
-        self._default = DefaultRunLauncher()
+        self._labels = Labels(prefix=settings.label_prefix)
+        self._hosts = Hosts(settings)
+        self._containers = ContainerLauncher(settings, self._hosts, self._labels)
+        self._lookup = Lookup(self._hosts, self._labels)
+        self._terminations = Terminations(self._hosts)
+        self._delegate = Delegate(settings)
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property
@@ -55,15 +80,132 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         """The configuration as values."""
         return self._settings
 
+    @property
+    def hosts(self) -> Hosts:
+        """The connections to the Docker hosts."""
+        return self._hosts
+
+    @property
+    def labels(self) -> Labels:
+        """The labels of this launcher's containers."""
+        return self._labels
+
     def register_instance(self, instance: DagsterInstance) -> None:
         """Take the instance, for the delegate too."""
         super().register_instance(instance)
-        self._default.register_instance(instance)
+        self._delegate.launcher.register_instance(instance)
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Start the run's worker."""
-        self._default.launch_run(context)
+        """Start the run's worker.
+
+        Raises:
+            LaunchError: no retry heals it; Dagster marks the run as failed.
+            RunPostponed: it cannot start now; Dagster's queue daemon puts it back into the queue.
+        """
+        pool = self._pool(context.dagster_run)
+        if not pool:
+            self._delegate.launch(self._instance, context)
+            return
+        command = commands.execute_run(self._instance, context)
+        request = Request(context=context, command=command, attempt=FIRST_ATTEMPT)
+        self._containers.launch(self._instance, request, pool)
+
+    @property
+    def supports_resume_run(self) -> bool:
+        """Whether a dead worker's run can go on in a new container: yes."""
+        return True
+
+    def resume_run(self, context: ResumeRunContext) -> None:
+        """Remove what is left of the previous attempt, then start the next one, on any host of the pool."""
+        run, pool = context.dagster_run, self._pool(context.dagster_run)
+        if not self._in_container(run):
+            raise LaunchError(f"Run {run.run_id} ran in its code server, where a run cannot be resumed.")
+        previous = self._lookup.worker(self._instance, run, pool, attempts_begun=1)
+        if previous:
+            self._remove(previous)
+        command = commands.resume_run(self._instance, context)
+        attempt = FIRST_ATTEMPT + (context.resume_attempt_number or 1)
+        self._containers.launch(
+            self._instance, Request(context=context, command=command, attempt=attempt), pool
+        )
 
     def terminate(self, run_id: str) -> bool:
-        """End the run's worker."""
-        return bool(self._default.terminate(run_id))  # type: ignore[no-untyped-call]
+        """Ask the run's worker to end. The run is CANCELED once it has, or if it had ended before."""
+        instance = self._instance
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        if not self._in_container(run):
+            return bool(self._delegate.launcher.terminate(run_id))  # type: ignore[no-untyped-call]
+        if run.status != DagsterRunStatus.CANCELING:
+            instance.report_run_canceling(run)
+        self._terminations.begin(
+            instance, run_id, lambda: self._lookup.worker(instance, run, self._pool(run))
+        )
+        return True
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Whether run monitoring can ask for a worker's health: yes."""
+        return True
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        """Judge the worker of a run that is not finished.
+
+        Raises:
+            HostUnreachable: nothing is known, and Dagster then leaves the run alone.
+        """
+        if not self._in_container(run):
+            return CheckRunHealthResult(WorkerStatus.RUNNING, msg="Its code server executes it.")
+        worker = self._lookup.worker(self._instance, run, self._pool(run))
+        if worker is None and record_of(run) is None:
+            raise LaunchError(
+                f"Run {run.run_id} has no container of this launcher, and no tag that it ever had one."
+                " If another launcher started it, terminate it there."
+            )
+        lines: list[str] = []
+        if worker and health.verdict(worker).status == WorkerStatus.FAILED:
+            lines = health.last_lines(self._hosts.named(worker.host_name), worker)
+        return health.verdict(worker, lines)
+
+    def get_run_worker_debug_info(
+        self, run: DagsterRun, include_container_logs: bool | None = True
+    ) -> str | None:
+        """Describe the run's container; None for a run in its code server."""
+        if not self._in_container(run):
+            return None
+        try:
+            worker = self._lookup.worker(self._instance, run, self._pool(run))
+            lines: list[str] = []
+            if worker and include_container_logs:
+                lines = health.last_lines(self._hosts.named(worker.host_name), worker)
+        except HostUnreachable as error:
+            return error.reason
+        return debug.describe(worker, lines)
+
+    def join(self, timeout: int = 30) -> None:
+        """Wait for runs in code servers, and for terminations."""
+        self._delegate.launcher.join(timeout)  # type: ignore[no-untyped-call]
+        self._terminations.join(timeout)
+
+    def dispose(self) -> None:
+        """Close the connections to all hosts."""
+        self._terminations.close()
+        self._hosts.close()
+        self._delegate.launcher.dispose()
+
+    def _pool(self, run: DagsterRun) -> Sequence[Host]:
+        return routing.pool(self._settings, routing.location_of(run))
+
+    def _in_container(self, run: DagsterRun) -> bool:
+        """Say where the run was put; its location may have been mapped otherwise since."""
+        if record_of(run):
+            return True
+        return run.tags.get(LAUNCHER_TYPE_TAG) != DEFAULT and bool(self._pool(run))
+
+    def _remove(self, worker: Worker) -> None:
+        try:
+            with self._hosts.named(worker.host_name).api() as api:
+                api.remove_container(worker.container_id, force=True, v=True)
+        except NotFound:
+            return

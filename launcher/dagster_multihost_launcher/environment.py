@@ -1,0 +1,83 @@
+"""The environment of a run container, from its layers; the last one wins."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from docker.errors import NotFound
+from dotenv import dotenv_values
+
+from dagster_multihost_launcher.api import DockerApi
+from dagster_multihost_launcher.errors import LaunchError
+from dagster_multihost_launcher.settings import ContainerSettings, Host
+
+
+def from_file(path: str | None) -> dict[str, str]:
+    """Return the variables of a .env file; raise `LaunchError` if it cannot be read."""
+    if not path:
+        return {}
+    try:
+        with Path(path).open(encoding="utf-8") as stream:
+            values = dotenv_values(stream=stream, interpolate=False)
+    except OSError as error:
+        raise LaunchError(
+            f"The env file {path} cannot be read: {error.strerror}. It must exist where the launcher runs"
+            " (default_env_file, env_file of docker_hosts)."
+        ) from error
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def from_entries(entries: Sequence[str]) -> dict[str, str]:
+    """Return the variables of KEY=VALUE entries; KEY alone takes the value that the launcher has."""
+    result = {}
+    for entry in entries:
+        key, given, value = entry.partition("=")
+        if not given:
+            if key not in os.environ:
+                raise LaunchError(
+                    f"The environment variable {key} is to be passed to run containers but is not set where"
+                    " the launcher runs. Set it there, or write KEY=VALUE in env_vars."
+                )
+            value = os.environ[key]
+        result[key] = value
+    return result
+
+
+def inherited(api: DockerApi, host: Host, location: str) -> dict[str, str]:
+    """Return the listed variables of the code server's container; nothing without a list.
+
+    Everything that a container gets can be read in `docker inspect`, so a secret is never taken unasked.
+    """
+    if not host.inherit_env_vars or not host.inherit_env_from_container:
+        return {}
+    name = host.inherit_env_from_container.replace("{location}", location)
+    try:
+        config: Mapping[str, Any] = api.inspect_container(name)["Config"]
+    except NotFound as error:
+        raise LaunchError(
+            f"Docker host {host.name} has no container {name} to inherit variables from."
+            " Correct inherit_env_from_container, or write `off`."
+        ) from error
+    present = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
+    return {key: present[key] for key in host.inherit_env_vars if key in present}
+
+
+def environment(
+    *,
+    defaults: ContainerSettings,
+    host: Host,
+    location: ContainerSettings,
+    inherited_variables: Mapping[str, str],
+    job_name: str,
+    run_id: str,
+) -> dict[str, str]:
+    """Return all variables: default file, host file, code server, defaults, host, location, Dagster's own."""
+    return {
+        **from_file(defaults.env_file),
+        **from_file(host.container.env_file),
+        **inherited_variables,
+        **from_entries((*defaults.env_vars, *host.container.env_vars, *location.env_vars)),
+        "DAGSTER_RUN_JOB_NAME": job_name,
+        "DAGSTER_RUN_ID": run_id,
+    }

@@ -1,0 +1,161 @@
+"""Starting one attempt's container on one host: exactly one, or none."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from docker.errors import APIError, ImageNotFound, NotFound
+
+from dagster_multihost_launcher import image as images
+from dagster_multihost_launcher.errors import HostUnreachable, LaunchError
+from dagster_multihost_launcher.hosts import HostConnection
+from dagster_multihost_launcher.kwargs import create_arguments
+from dagster_multihost_launcher.worker import Labels, worker_from
+
+_CONFLICT = 409
+_NOT_ALLOWED = frozenset({401, 403})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that a container is made from."""
+
+    run_id: str
+    name: str
+    image: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    labels: Mapping[str, str]
+    networks: Sequence[str]
+    kwargs: Mapping[str, Any]
+    pull_timeout: float
+
+
+class Starter:
+    """Starts planned containers on one host."""
+
+    def __init__(self, connection: HostConnection, labels: Labels) -> None:
+        self._connection = connection
+        self._labels = labels
+
+    def start(self, plan: Plan, before_start: Callable[[str], bool]) -> str | None:
+        """Create the container, call `before_start` with its id, start it and return its id.
+
+        None if `before_start` says no: the container is gone again then, as it is after any failure.
+        With the image present this takes two calls of the Docker API.
+
+        Raises:
+            LaunchError: no retry heals it.
+            HostUnreachable: nothing runs; another host may take the run.
+        """
+        container_id, running = self._created(plan)
+        if running:
+            before_start(container_id)
+            return container_id
+        try:
+            if not before_start(container_id):
+                self._removed(container_id)
+                return None
+            self._begin(container_id, plan)
+        except HostUnreachable:
+            raise
+        except BaseException:
+            self._removed(container_id)
+            raise
+        return container_id
+
+    def _created(self, plan: Plan) -> tuple[str, bool]:
+        """Return the container's id, and whether an earlier launch has already started it."""
+        try:
+            return self._create(plan), False
+        except ImageNotFound:
+            images.pull(self._connection, plan.image, timeout=plan.pull_timeout)
+        except APIError as error:
+            if error.status_code != _CONFLICT:
+                raise self._refused(plan, error) from error
+            return self._adopted(plan)
+        try:
+            return self._create(plan), False
+        except APIError as error:
+            raise self._refused(plan, error) from error
+
+    def _create(self, plan: Plan) -> str:
+        with self._connection.api() as api:
+            arguments = create_arguments(plan.kwargs, networks=plan.networks, version=api.api_version)
+            answer = api.create_container(
+                plan.image,
+                command=list(plan.command),
+                environment=dict(plan.environment),
+                name=plan.name,
+                detach=True,
+                **{**arguments, "labels": {**_as_mapping(arguments.get("labels")), **plan.labels}},
+            )
+        return str(answer["Id"])
+
+    def _adopted(self, plan: Plan) -> tuple[str, bool]:
+        """Take over what an interrupted launch of the same attempt left."""
+        with self._connection.api() as api:
+            worker = worker_from(self._connection.name, api.inspect_container(plan.name))
+        owner = self._labels.run_id(worker.config.get("Labels"))
+        if owner != plan.run_id:
+            raise LaunchError(
+                f"Docker host {self._connection.name} has a container {plan.name} that belongs to"
+                f" {'run ' + owner if owner else 'something else'}. Remove it, then launch the run again."
+            )
+        if worker.alive:
+            return worker.container_id, True
+        self._removed(worker.container_id)
+        return self._create(plan), False
+
+    def _begin(self, container_id: str, plan: Plan) -> None:
+        try:
+            with self._connection.api() as api:
+                for network in plan.networks[1:]:
+                    api.connect_container_to_network(container_id, network)
+                api.start(container_id)
+        except APIError as error:
+            raise self._refused(plan, error) from error
+        except HostUnreachable as error:
+            self._fence(container_id, error)
+            raise
+
+    def _fence(self, container_id: str, error: HostUnreachable) -> None:
+        """Make sure that nothing runs; without that certainty, no other host may take the run."""
+        if not self._removed(container_id):
+            raise HostUnreachable(
+                self._connection.name,
+                f"the start of {container_id[:12]} was not answered, so it may be running ({error.reason})",
+                retry_after_seconds=error.retry_after_seconds,
+                may_be_running=True,
+            ) from error
+
+    def _removed(self, container_id: str) -> bool:
+        with contextlib.suppress(HostUnreachable, APIError), self._connection.api_now() as api:
+            with contextlib.suppress(NotFound):
+                api.remove_container(container_id, force=True, v=True)
+            return True
+        return False
+
+    def _refused(self, plan: Plan, error: APIError) -> LaunchError:
+        fact = str(error.explanation or error).strip()
+        return LaunchError(
+            f"Docker host {self._connection.name} refuses the container of image {plan.image}: {fact}."
+            f" {_remedy(error.status_code, fact, plan)}"
+        )
+
+
+def _remedy(status: int | None, fact: str, plan: Plan) -> str:
+    if status in _NOT_ALLOWED:
+        return "The launcher's client certificate may not do this on that host: see its Docker API's rules."
+    if plan.networks and "network" in fact and "not found" in fact:
+        return f"Create it there (docker network create {plan.networks[0]}), or correct its name."
+    if "invalid reference" in fact:
+        return "Correct the image's name: DAGSTER_CURRENT_IMAGE of the code server, or the tag dagster/image."
+    if "executable file not found" in fact or "no such file" in fact:
+        return "The image must contain Dagster on its PATH, and the entrypoint of container_kwargs."
+    return "Correct container_kwargs, networks or the image, then launch the run again."
+
+
+def _as_mapping(labels: Any) -> dict[str, str]:
+    return dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels or (), "")
