@@ -34,13 +34,13 @@ def client() -> docker.DockerClient:
 
 def ensure() -> str:
     """Make this machine's Docker Engine answer and say in a few words what that took."""
-    if _answers():
+    if answers():
         return "found"
     done = []
     if shutil.which("dockerd") is None:
         _install()
         done.append("installed")
-    if not _answers():
+    if not answers():
         _start()
         done.append("started")
     return ", ".join(done) or "found"
@@ -66,7 +66,8 @@ def stop_if_ours() -> bool:
     raise DagfleetError(f"dockerd (pid {pid}) did not end within 30 s", fix=f"look at {_log()}")
 
 
-def _answers() -> bool:
+def answers() -> bool:
+    """Tell whether an engine answers on this machine."""
     try:
         client().close()
     except DagfleetError:
@@ -104,7 +105,7 @@ def _start() -> None:
     else:
         _start_directly()
     deadline = time.monotonic() + START_SECONDS
-    while not _answers():
+    while not answers():
         if time.monotonic() > deadline:
             raise DagfleetError(f"dockerd does not answer after {START_SECONDS} s", fix=f"look at {_log()}")
         time.sleep(0.2)

@@ -68,19 +68,19 @@ def _refuse_real_hosts(fleet_file: FleetFile) -> None:
 
 
 def _build_images(fleet_file: FleetFile, client: docker.DockerClient, report: Progress) -> None:
-    from dagfleet import image
+    from dagfleet.image import build_location, lab_base
 
     fleet = fleet_file.fleet
-    if fleet.images.base == image.lab_base.REFERENCE:
+    if fleet.images.base == lab_base.REFERENCE:
         with _timed(report) as title:
             title.append("python image")
-            image.lab_base.ensure(client)
+            lab_base.ensure(client)
     for name, location in fleet.locations.items():
         folder = fleet_file.directory / "locations" / name
         if location.image is not None and folder.is_dir():
             with _timed(report) as title:
                 title.append(f"image of {name}")
-                image.build_location(folder, location.image, base=fleet.images.base, client=client)
+                build_location(folder, location.image, client, base=fleet.images.base)
 
 
 @contextmanager
