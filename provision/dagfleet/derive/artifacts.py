@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessRelease:
-    """A location's Python packages: `archive` is a tar of wheels and requirements.txt, `digest` names its content."""
+    """A location's Python packages: a tar of wheels and requirements.txt, and the digest of its content."""
 
     digest: str
     archive: Path

@@ -1,4 +1,4 @@
-"""Which certificates a fleet needs: names and addresses follow fleet.yml, so a changed address re-issues by itself."""
+"""Which certificates a fleet needs: names and addresses follow fleet.yml."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +11,7 @@ from dagfleet.fleet.values import is_ipv4
 class CertificateSpec:
     """One leaf: whose it is, which authority signs it, what it may be used for.
 
-    `host` is None for the operator's own identities. A leaf has one usage, so that a server's cannot act as a client.
+    `host` is None for the operator's own identities. One usage each: a server's leaf cannot act as a client.
     """
 
     name: str

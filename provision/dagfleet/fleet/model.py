@@ -9,6 +9,7 @@ from dagfleet.fleet.values import (
     Command,
     DatabaseName,
     DnsName,
+    DockerAccess,
     EnvironmentName,
     EnvironmentValue,
     HostName,
@@ -165,7 +166,7 @@ class Location(Part):
 class Docker(Part):
     """Docker on the hosts."""
 
-    access: Literal["mesh", "tls", "ssh"] = Field(
+    access: DockerAccess = Field(
         default="mesh", description="How the launcher reaches Docker: `mesh` is HAProxy with mutual TLS."
     )
     images: Literal["pull", "push"] = Field(

@@ -11,7 +11,7 @@ SHORTEST_LINE = 8
 def masker(values: Iterable[str]) -> Callable[[str], str]:
     """Return a function that replaces each of `values` by asterisks.
 
-    Longer ones go first, so that a secret which contains another leaves no rest. Output comes line by line, so
+    Longer ones go first, so that a secret which contains another leaves no rest. Output comes line by line:
     each line of a secret with several, and each password of `user:password` lines, is hidden as well.
     """
     hidden = {part for value in values for part in _parts(value)}

@@ -44,7 +44,7 @@ class Secrets:
         return {name: self.resolve(name) for name in self._declared}
 
     def web_users(self) -> str:
-        """Return the web UI's users as lines `user:hash`; equal passwords give equal hashes at every apply."""
+        """Return the web UI's users as lines `user:hash`, the same at every apply."""
         name = self._file.fleet.control.web.users.removeprefix("secret://")
         return web_users(self.resolve(name), salt=self.resolve("web_users_salt"), secret=name)
 

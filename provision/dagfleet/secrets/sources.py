@@ -1,4 +1,4 @@
-"""The four places a secret can come from. Each raises ConfigurationError: the secret, what was tried, what next."""
+"""The four places a secret can come from; an error names the secret, what was tried and the next step."""
 
 import os
 import secrets

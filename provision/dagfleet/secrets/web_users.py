@@ -8,7 +8,7 @@ from passlib.hash import sha512_crypt
 
 from dagfleet.errors import ConfigurationError
 
-# HAProxy computes the hash anew for each request, so the cost stays at crypt(3)'s default (some milliseconds).
+# HAProxy computes the hash anew for each request, so the cost is crypt(3)'s default (milliseconds).
 ROUNDS = 5000
 _HASH = re.compile(r"^\$[56]\$(rounds=\d{4,9}\$)?[./0-9A-Za-z]{1,16}\$[./0-9A-Za-z]{43,86}$")
 _USER = re.compile(r"^[A-Za-z_][A-Za-z0-9_.@-]{0,31}$")

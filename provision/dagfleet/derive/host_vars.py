@@ -1,0 +1,78 @@
+"""All that Ansible needs to know about one host."""
+
+import hashlib
+import json
+from typing import Any
+
+from dagfleet import __version__
+from dagfleet.derive.artifacts import Artifacts
+from dagfleet.derive.mesh import mesh_vars
+from dagfleet.derive.networks import DATABASE_NAME, docker_networks, has_database
+from dagfleet.derive.services import (
+    code_server_vars,
+    control_plane_vars,
+    postgres_vars,
+    process_location_vars,
+)
+from dagfleet.fleet.model import Fleet
+
+
+def host_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, Any]:
+    """Return a host's variables, without what only the operator's machine knows (paths, who applies)."""
+    host = fleet.hosts[host_name]
+    is_control = host_name == fleet.control.host
+    variables = {
+        **_base_vars(fleet, host_name),
+        "docker_networks": docker_networks(fleet, host_name),
+        "docker_daemon_options": {},
+        **mesh_vars(fleet, host_name),
+        **(postgres_vars(fleet) if is_control else {}),
+        **(control_plane_vars(fleet, artifacts) if is_control else {}),
+        **(
+            code_server_vars(fleet, host_name)
+            if host.runs_docker
+            else process_location_vars(fleet, host_name, artifacts)
+        ),
+        "dagfleet_labels": dict(host.labels),
+    }
+    return {
+        **variables,
+        "base_record": {"release": __version__, "config_hash": _fingerprint(variables)},
+        "ansible_host": host.address,
+        "ansible_port": host.ssh.port,
+        "ansible_user": host.ssh.user,
+        "ansible_become": True,
+    }
+
+
+def _base_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
+    host, networks = fleet.hosts[host_name], docker_networks(fleet, host_name)
+    local_database = has_database(fleet) and not host.runs_docker
+    return {
+        "base_fleet_name": fleet.name,
+        "base_host_name": host_name,
+        "base_hosts_entries": [{"address": "127.0.0.1", "names": [DATABASE_NAME]}] if local_database else [],
+        "base_fleet_addresses": [other.address for other in fleet.hosts.values()],
+        "base_operator_addresses": list(fleet.firewall.operators),
+        # The launcher in the control plane's own container reaches this host's Docker without leaving it.
+        "base_docker_client_subnets": [fleet.docker.control_subnet]
+        if host_name == fleet.control.host
+        else [],
+        "base_private_subnets": [network["subnet"] for network in networks],
+        "base_docker_port": host.docker_port,
+        "base_mesh_port": host.mesh.port,
+    }
+
+
+def _fingerprint(variables: dict[str, Any]) -> str:
+    """Return a hash of what the host will be, wherever archives lie on the operator's machine."""
+    text = json.dumps(_without_paths(variables), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_paths(below) for key, below in value.items() if key != "archive"}
+    if isinstance(value, list):
+        return [_without_paths(below) for below in value]
+    return value

@@ -1,0 +1,74 @@
+"""The mesh of each host: what its HAProxy lets in, and what it carries out."""
+
+from dataclasses import asdict
+from typing import Any
+
+from dagfleet.derive.certificates import certificates
+from dagfleet.derive.networks import gateway, has_database
+from dagfleet.derive.ports import location_ports
+from dagfleet.derive.secret_template import web_users_template
+from dagfleet.fleet.model import Fleet
+
+
+def mesh_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
+    """Return the variables of role `mesh` for a host."""
+    host = fleet.hosts[host_name]
+    ports = location_ports(fleet)
+    return {
+        "mesh_port": host.mesh.port,
+        "mesh_docker_port": host.docker_port if host.runs_docker else None,
+        "mesh_certificates": _certificates(fleet, host_name),
+        "mesh_locations": [{"name": name, "port": ports[name]} for name in fleet.locations_on(host_name)],
+        **_database(fleet, host_name),
+        **(_control(fleet, ports) if host_name == fleet.control.host else _NO_CONTROL),
+    }
+
+
+_NO_CONTROL: dict[str, Any] = {
+    "mesh_grpc_egress": [],
+    "mesh_grpc_egress_bind": None,
+    "mesh_grpc_egress_source": None,
+    "mesh_web": None,
+    "mesh_web_users": "",
+}
+
+
+def _control(fleet: Fleet, ports: dict[str, int]) -> dict[str, Any]:
+    return {
+        "mesh_grpc_egress": [
+            {"name": name, "port": ports[name], "servers": [_server(fleet, host) for host in location.hosts]}
+            for name, location in fleet.locations.items()
+        ],
+        "mesh_grpc_egress_bind": gateway(fleet.docker.control_subnet),
+        "mesh_grpc_egress_source": fleet.docker.control_subnet,
+        "mesh_web": {"port": fleet.control.web.port, "hostname": fleet.control.web.hostname},
+        "mesh_web_users": web_users_template(fleet),
+    }
+
+
+def _database(fleet: Fleet, host_name: str) -> dict[str, Any]:
+    is_control = host_name == fleet.control.host
+    if not has_database(fleet):
+        return {"mesh_database_identities": [], "mesh_database_egress": [], "mesh_database_server": None}
+    sources = [fleet.docker.run_subnet] if fleet.hosts[host_name].runs_docker else []
+    if is_control:
+        sources.append(fleet.docker.control_subnet)
+    egress = [{"bind": gateway(subnet), "source": subnet} for subnet in sources]
+    return {
+        "mesh_database_identities": list(fleet.hosts) if is_control else [],
+        "mesh_database_egress": egress or [{"bind": "127.0.0.1", "source": "127.0.0.0/8"}],
+        "mesh_database_server": None if is_control else _server(fleet, fleet.control.host),
+    }
+
+
+def _server(fleet: Fleet, host_name: str) -> dict[str, Any]:
+    host = fleet.hosts[host_name]
+    return {"host": host_name, "address": host.address, "port": host.mesh.port}
+
+
+def _certificates(fleet: Fleet, host_name: str) -> list[dict[str, Any]]:
+    leaves = [asdict(spec) for spec in certificates(fleet) if spec.host == host_name]
+    for leaf in leaves:
+        del leaf["host"]
+        leaf.update(dns_names=list(leaf["dns_names"]), ip_addresses=list(leaf["ip_addresses"]))
+    return leaves
