@@ -1,0 +1,78 @@
+"""Building an image with the classic builder, from a context made here."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dagfleet.errors import ConfigurationError, DagfleetError
+from dagfleet.image.context import build_context
+from dagfleet.image.target import Architecture, architecture
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+Progress = Callable[[str], None]
+CONTENT_LABEL = "dagfleet.content"
+_SECONDS = 900  # between two lines of the builder; compiling and committing a large layer prints none
+_LAST_LINES = 8
+
+
+def has_content(client: "DockerClient", reference: str, digest: str) -> bool:
+    """Tell whether the engine has `reference`, built from the content that `digest` names."""
+    from docker.errors import ImageNotFound
+
+    try:
+        labels = client.images.get(reference).labels
+    except ImageNotFound:
+        return False
+    return labels.get(CONTENT_LABEL) == digest
+
+
+def engine_architecture(client: "DockerClient") -> Architecture:
+    """Return the processor architecture that the engine builds for."""
+    return architecture(str(client.version()["Arch"]))
+
+
+def build(
+    client: "DockerClient",
+    reference: str,
+    context: Mapping[str, Path | bytes],
+    *,
+    arguments: Mapping[str, str],
+    digest: str,
+    progress: Progress | None = None,
+) -> None:
+    """Build `reference`, labelled with `digest`; raise DagfleetError with the builder's own last lines.
+
+    `context` needs a `Dockerfile`. `progress` is called with each line that the builder prints.
+    """
+    from docker.errors import APIError
+
+    lines: list[str] = []
+    with build_context(context) as archive:
+        try:
+            events = client.api.build(
+                fileobj=archive, custom_context=True, tag=reference, buildargs=dict(arguments),
+                labels={CONTENT_LABEL: digest}, rm=True, forcerm=True, decode=True, timeout=_SECONDS,
+            )  # fmt: skip
+            for event in events:
+                if "error" in event:
+                    raise _failure(reference, arguments, lines, str(event["error"]))
+                for line in str(event.get("stream", "")).splitlines():
+                    if line.strip():
+                        lines.append(line)
+                        if progress:
+                            progress(line)
+        except APIError as error:
+            raise _failure(reference, arguments, lines, str(error.explanation or error)) from error
+
+
+def _failure(reference: str, arguments: Mapping[str, str], lines: list[str], reason: str) -> DagfleetError:
+    base = arguments.get("BASE")
+    if base and not any(line.startswith("Step 3/") for line in lines) and "returned a non-zero" not in reason:
+        return ConfigurationError(
+            f"the image {reference} cannot be built on {base}: {reason}",
+            fix="set images.base in fleet.yml to an image that this Docker has or can pull",
+        )
+    told = "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])
+    return DagfleetError(f"building {reference} failed: {reason}\n{told}", fix="mend that, then try again")

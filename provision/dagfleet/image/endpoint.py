@@ -1,0 +1,52 @@
+"""The Docker endpoint of a host: mutual TLS as the launcher uses it."""
+
+from typing import TYPE_CHECKING, Literal
+
+from dagfleet.derive.certificates import certificates
+from dagfleet.pki.operator import Unlock, operator_credentials
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from dagfleet.fleet import FleetFile
+
+Identity = Literal["reader", "launcher"]
+API_VERSION = "1.41"  # Docker 20.10; fixed, because asking for it would be network I/O at construction
+
+
+def docker_endpoint(
+    fleet_file: "FleetFile",
+    host_name: str,
+    identity: Identity,
+    *,
+    unlock: Unlock | None = None,
+    timeout: int = 60,
+) -> "DockerClient":
+    """Return a client of a host's Docker as `reader` (GET only) or `launcher`; close it after use.
+
+    Connects nothing yet. `timeout` is in seconds, for connecting and between two bytes. The operator's
+    certificate is issued through `unlock` when it is missing or ageing; `operator_credentials` says what it
+    raises.
+    """
+    import docker
+    from docker.tls import TLSConfig
+
+    fleet = fleet_file.fleet
+    spec = next(leaf for leaf in certificates(fleet) if leaf.host is None and leaf.common_name == identity)
+    credentials = operator_credentials(
+        fleet_file.state / "pki", spec, days=fleet.pki.leaf_days, unlock=unlock
+    )
+    host = fleet.hosts[host_name]
+    client = docker.DockerClient(
+        base_url=f"tcp://{host.address}:{host.docker_port}",
+        tls=TLSConfig(
+            client_cert=(str(credentials.certificate), str(credentials.key)),
+            ca_cert=str(credentials.authority),
+            verify=True,  # the SDK's default verifies nothing
+        ),
+        version=API_VERSION,
+        timeout=timeout,
+    )
+    # REQUESTS_CA_BUNDLE in the environment would override the fleet's authority (docker-py#2433).
+    client.api.trust_env = False
+    return client

@@ -1,0 +1,98 @@
+"""An image as Docker exports it, on disk, to stream archives from that hold only some of its layers."""
+
+import json
+import tarfile
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from dagfleet.paths import cache
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+_MANIFEST = "manifest.json"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedImage:
+    """The export of one image; `layers` are the names of its layers' archives, lowest first, with repeats."""
+
+    archive: tarfile.TarFile
+    manifest: bytes
+    config: str
+    layers: tuple[str, ...]
+
+    def size(self, layers: Collection[int]) -> int:
+        """Return how many bytes `stream` gives for the same layers."""
+        return sum(map(_padded, self._sizes(layers))) + 2 * tarfile.BLOCKSIZE
+
+    def stream(self, layers: Collection[int]) -> Iterator[bytes]:
+        """Yield an archive for `docker load` that describes the whole image and holds only `layers` of it."""
+        yield from _member(_MANIFEST, len(self.manifest), iter([self.manifest]))
+        for name in self._names(layers):
+            with _open(self.archive, name) as content:
+                yield from _member(name, _length(content), _chunks(content))
+        yield b"\0" * (2 * tarfile.BLOCKSIZE)
+
+    def _names(self, layers: Collection[int]) -> list[str]:
+        # Equal layers (empty ones, mostly) share one archive.
+        return [self.config, *dict.fromkeys(self.layers[index] for index in sorted(layers))]
+
+    def _sizes(self, layers: Collection[int]) -> Iterator[int]:
+        yield len(self.manifest)
+        for name in self._names(layers):
+            with _open(self.archive, name) as content:
+                yield _length(content)
+
+
+@contextmanager
+def exported(reference: str, client: "DockerClient") -> Iterator[ExportedImage]:
+    """Give the export of `reference`, kept on disk as long as the context lasts."""
+    folder = cache() / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for chunk in client.api.get_image(reference, chunk_size=_CHUNK):
+            file.write(chunk)
+        file.seek(0)
+        with tarfile.open(fileobj=file) as archive:
+            with _open(archive, _MANIFEST) as content:
+                manifest = content.read()
+            (image,) = json.loads(manifest)
+            yield ExportedImage(
+                archive=archive, manifest=manifest, config=image["Config"], layers=tuple(image["Layers"])
+            )
+
+
+def _open(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    # Docker 20.10 writes a repeated layer as a symbolic link to the first; extractfile follows it.
+    content = archive.extractfile(name)
+    if content is None:
+        raise tarfile.ReadError(f"{name} in the image's export is not a file")
+    return content
+
+
+def _chunks(content: IO[bytes]) -> Iterator[bytes]:
+    while chunk := content.read(_CHUNK):
+        yield chunk
+
+
+def _length(content: IO[bytes]) -> int:
+    end = content.seek(0, 2)
+    content.seek(0)
+    return end
+
+
+def _padded(size: int) -> int:
+    return tarfile.BLOCKSIZE + size + -size % tarfile.BLOCKSIZE
+
+
+def _member(name: str, size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    header = tarfile.TarInfo(name)
+    header.size = size
+    yield header.tobuf(tarfile.GNU_FORMAT)
+    yield from chunks
+    yield b"\0" * (-size % tarfile.BLOCKSIZE)

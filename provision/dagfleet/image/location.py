@@ -1,0 +1,74 @@
+"""The image of a code location, from its folder."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dagfleet.image.build import Progress, build, engine_architecture, has_content
+from dagfleet.image.digest import content_digest, source_files
+from dagfleet.image.environment import locked_environment, wheel_environment
+from dagfleet.image.scratch import scratch_folder
+from dagfleet.image.sources import LOCK, Sources
+from dagfleet.image.target import Target
+from dagfleet.image.wheels import build_wheel, plugin_digest, plugin_wheels
+from dagfleet.paths import bundle
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+
+def build_location(
+    folder: Path,
+    reference: str,
+    docker_client: "DockerClient",
+    *,
+    base: str,
+    progress: Progress | None = None,
+) -> str:
+    """Build `reference` from a code location's folder unless it is there with the same content; return it.
+
+    The folder holds a package, with a pyproject.toml or bare, and best a requirements.txt with hashes. `base`
+    is an image with Python. `progress` is called with each line of the builder.
+    """
+    target = Target(architecture=engine_architecture(docker_client))
+    sources = Sources.of([folder])
+    digest = content_digest(
+        [
+            ("sources", sources.digest(target).encode()),
+            ("plugins", plugin_digest().encode()),
+            ("Dockerfile", _dockerfile()),
+            ("base", base.encode()),
+        ]
+    )
+    if has_content(docker_client, reference, digest):
+        return reference
+    with scratch_folder() as scratch:
+        build(
+            docker_client,
+            reference,
+            {
+                "Dockerfile": _dockerfile(),
+                "third-party": locked_environment(sources.lock(target), target),
+                "plugins": wheel_environment(plugin_wheels(), target, scratch / "plugins"),
+                "code": _code(folder, target, scratch / "code"),
+            },
+            arguments={"BASE": base, "PYTHON": target.python},
+            digest=digest,
+            progress=progress,
+        )
+    return reference
+
+
+def _code(folder: Path, target: Target, destination: Path) -> Path:
+    if (folder / "pyproject.toml").is_file():
+        return wheel_environment([build_wheel(folder)], target, destination)
+    packages = target.packages(destination)
+    for name, path in source_files(folder):
+        if name != LOCK:
+            (packages / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, packages / name)
+    return destination
+
+
+def _dockerfile() -> bytes:
+    return (bundle() / "images" / "location" / "Dockerfile").read_bytes()
