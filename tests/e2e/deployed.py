@@ -1,0 +1,116 @@
+"""Somebody at work with `dagfleet`, and the fleet that came of it."""
+
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import docker
+from dagfleet.control.login import Login
+from dagfleet.control.plane import Plane
+from dagfleet.control.session import Endpoint, Session
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUILD = REPOSITORY / ".build" / "e2e"
+APPLY_SECONDS = 900
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """Somebody with `dagfleet` installed from its wheel, in a folder with nothing but a fleet.yml."""
+
+    command: Path
+    folder: Path
+
+    @property
+    def state(self) -> Path:
+        return self.folder / ".dagfleet"
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        # The bundle variables that break many TLS clients are set on purpose (docker-py#2433).
+        bundle = "/etc/ssl/certs/ca-certificates.crt"
+        cache = str(REPOSITORY / ".build")
+        return {
+            **kept,
+            "REQUESTS_CA_BUNDLE": bundle,
+            "CURL_CA_BUNDLE": bundle,
+            "DAGFLEET_CACHE": cache,
+            **extra,
+        }
+
+    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [str(self.command), *arguments], cwd=self.folder, env=self.environment(**extra), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *arguments: str, timeout: float = APPLY_SECONDS, **extra: str) -> Result:
+        process = self.start(*arguments, **extra)
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return Result(code=process.returncode, output=output, errors=errors)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployedFleet:
+    operator: Operator
+    engine: docker.DockerClient
+
+    ADDRESSES: ClassVar = {
+        "alpha": "10.89.8.11", "beta": "10.89.8.12", "gamma": "10.89.8.13", "delta": "10.89.8.14",
+    }  # fmt: skip
+
+    def sh(self, host: str, script: str) -> str:
+        """Run a script as root on a practice machine, by the side door that a real host does not have."""
+        code, output = self.engine.containers.get(f"dagfleet-e2e-{host}").exec_run(["sh", "-c", script])
+        assert code == 0, f"{host}: {script}: {output.decode()}"
+        return str(output.decode())
+
+    def containers(self, host: str, *labels: str) -> list[dict[str, Any]]:
+        """Everything that this host's own dockerd knows of the containers with these labels."""
+        filters = " ".join(f"--filter label={label}" for label in labels)
+        found = self.sh(host, f"docker ps -aq {filters} | xargs -r docker inspect")
+        return list(json.loads(found or "[]"))
+
+    def password(self) -> tuple[str, str]:
+        user, _, password = (self.operator.state / "secrets" / "web_users").read_text().strip().partition(":")
+        return user, password
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[Session]:
+        """The web UI, logged in, by its address and the fleet's own authority."""
+        endpoint = Endpoint(
+            address=self.ADDRESSES["alpha"],
+            port=443,
+            hostname="dagster.lab.test",
+            authority=self.operator.state / "pki" / "mesh" / "ca.crt",
+        )
+        opened = Session(endpoint, Login(*self.password()))
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    @contextlib.contextmanager
+    def plane(self) -> Iterator[Plane]:
+        with self.session() as opened:
+            yield Plane(opened)

@@ -1,0 +1,186 @@
+"""What a deployed fleet does for its users."""
+
+import json
+import time
+from collections.abc import Sequence
+
+import pytest
+from dagfleet.control.plane import JobSelector, RunState
+
+from tests.e2e.deployed import DeployedFleet
+
+RUN_SECONDS = 180
+
+EVENTS = """
+query Events($runId: ID!) {
+  logsForRun(runId: $runId) {
+    ... on EventConnection { events { ... on ExecutionStepFailureEvent { error { message } } } }
+  }
+}
+"""
+
+
+def launch(fleet: DeployedFleet, location: str, job: str, *partitions: str) -> list[str]:
+    """Launch a job once, or once for each partition; return the runs' ids."""
+    with fleet.plane() as plane:
+        selector = JobSelector(location=location, job=job)
+        return [plane.launch(selector, partition=partition) for partition in partitions or (None,)]
+
+
+def finished(fleet: DeployedFleet, run_ids: Sequence[str]) -> dict[str, RunState]:
+    with fleet.plane() as plane:
+        runs = {run_id: plane.finished(run_id, timeout=RUN_SECONDS) for run_id in run_ids}
+    assert all(run.finished for run in runs.values()), f"unfinished after {RUN_SECONDS} s: {runs}"
+    return runs
+
+
+@pytest.fixture(scope="module")
+def etl_runs(fleet: DeployedFleet) -> dict[str, RunState]:
+    months = [f"2012-{month:02d}-01" for month in range(1, 7)]
+    return finished(fleet, launch(fleet, "etl", "daily_weather", *months))
+
+
+def test_runs_of_a_pool_succeed_on_both_its_hosts_each_in_its_own_container(
+    fleet: DeployedFleet, etl_runs: dict[str, RunState]
+) -> None:
+    assert {run.status for run in etl_runs.values()} == {"SUCCESS"}
+    by_host = {}
+    for host in ("beta", "gamma"):
+        for container in fleet.containers(host, "dagster/managed"):
+            by_host[container["Config"]["Labels"]["dagster/run_id"]] = (host, container["Id"])
+    assert set(etl_runs) <= set(by_host)
+    assert {by_host[run_id][0] for run_id in etl_runs} == {"beta", "gamma"}
+    assert len({by_host[run_id][1] for run_id in etl_runs}) == len(etl_runs)
+    for run_id, run in etl_runs.items():
+        assert run.tags["multihost_docker/host_name"] == by_host[run_id][0]
+
+
+def test_every_run_is_tagged_with_its_location_and_the_user_who_logged_in(
+    fleet: DeployedFleet, etl_runs: dict[str, RunState]
+) -> None:
+    user, _ = fleet.password()
+    for run in etl_runs.values():
+        assert run.tags["code_location"] == "etl"
+        assert user in run.tags.values()
+
+
+def test_an_unmapped_location_runs_as_a_process_on_its_host(
+    fleet: DeployedFleet, etl_runs: dict[str, RunState]
+) -> None:
+    assert etl_runs
+    [(run_id, run)] = finished(fleet, launch(fleet, "reporting", "airport_report")).items()
+    assert run.status == "SUCCESS", run
+    assert run.tags["multihost_docker/launcher_type"] == "default"
+    assert not [c for host in ("beta", "gamma") for c in fleet.containers(host, f"dagster/run_id={run_id}")]
+    assert run_id in fleet.sh("delta", "journalctl -u dagfleet-location-reporting --no-pager")
+
+
+def test_a_job_that_fails_on_purpose_ends_as_failure_and_says_why(fleet: DeployedFleet) -> None:
+    [(run_id, run)] = finished(fleet, launch(fleet, "etl", "broken_on_purpose")).items()
+    assert run.status == "FAILURE"
+    with fleet.session() as session:
+        events = json.dumps(session.query(EVENTS, {"runId": run_id}))
+    assert "on purpose" in events
+
+
+def test_a_limit_on_a_location_holds(fleet: DeployedFleet) -> None:
+    ids = launch(fleet, "etl", "daily_weather", *(f"2013-{month:02d}-01" for month in range(1, 9)))
+    most, deadline = 0, time.monotonic() + RUN_SECONDS
+    with fleet.plane() as plane:
+        while True:
+            runs = [plane.run(run_id) for run_id in ids]
+            most = max(most, sum(run.status in {"STARTING", "STARTED"} for run in runs))
+            if all(run.finished for run in runs):
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    assert {run.status for run in runs} == {"SUCCESS"}
+    assert 1 < most <= 4
+
+
+def test_the_partitions_are_in_the_warehouse(fleet: DeployedFleet, etl_runs: dict[str, RunState]) -> None:
+    assert etl_runs
+    tables = fleet.sh(
+        "alpha",
+        "runuser -u postgres -- psql -Atd warehouse -c "
+        '"select relname, n_live_tup from pg_stat_user_tables where n_live_tup > 0"',
+    )
+    assert tables.strip(), "no table of the warehouse has a row"
+
+
+def test_loading_the_instance_connects_to_no_docker_host(fleet: DeployedFleet) -> None:
+    """Only the database is asked; building the launcher and the coordinator opens no connection."""
+    script = (
+        "import json, sys, socket\n"
+        "seen = []\n"
+        "sys.addaudithook(lambda e, a: seen.append(str(a[1])) if e == 'socket.connect' else None)\n"
+        "from dagster import DagsterInstance\n"
+        "instance = DagsterInstance.get()\n"
+        "names = [type(x).__name__ for x in (instance.run_launcher, instance.run_coordinator)]\n"
+        "print(json.dumps([*names, seen]))\n"
+    )
+    output = fleet.sh("alpha", f"docker exec dagfleet-daemon python -c \"$(cat <<'E'\n{script}E\n)\"")
+    launcher, coordinator, connections = json.loads(output.strip().splitlines()[-1])
+    assert (launcher, coordinator) == ("MultiHostDockerRunLauncher", "CLTQueuedRunCoordinator")
+    assert connections == []
+
+
+def test_no_secret_is_in_docker_inspect_or_a_process_list(
+    fleet: DeployedFleet, etl_runs: dict[str, RunState]
+) -> None:
+    assert etl_runs
+    folder = fleet.operator.state / "secrets"
+    values = [
+        line.rpartition(":")[2]
+        for file in folder.iterdir()
+        for line in file.read_text().split()
+        if len(line) > 7
+    ]
+    assert values
+    for host in ("alpha", "beta", "gamma", "delta"):
+        seen = fleet.sh(host, "ps -eo args")
+        if host != "delta":
+            seen += json.dumps(fleet.containers(host))
+        assert not [value[:4] for value in values if value in seen], host
+
+
+def test_a_second_apply_changes_no_task(fleet: DeployedFleet) -> None:
+    planned = fleet.operator.run("plan")
+    assert planned.code == 0, planned.output + planned.errors
+    second = fleet.operator.run("apply", "-y")
+    assert second.code == 0, second.output + second.errors
+    for host in fleet.ADDRESSES:
+        assert f"{host} " in second.output
+    assert " changed" in second.output
+    changed = [line for line in second.output.splitlines() if " changed" in line and " 0 changed" not in line]
+    assert not changed, second.output
+
+
+def test_plan_tells_a_pending_change_by_its_exit_code_and_touches_nothing(fleet: DeployedFleet) -> None:
+    file = fleet.operator.folder / "fleet.yml"
+    original = file.read_text()
+    before = fleet.sh(
+        "alpha", "docker ps --format '{{.ID}}'; sha256sum /var/lib/dagfleet/dagster_home/*.yaml"
+    )
+    file.write_text(original.replace("concurrent_runs: 4", "concurrent_runs: 5"))
+    try:
+        planned = fleet.operator.run("plan")
+    finally:
+        file.write_text(original)
+    assert planned.code == 2, planned.output + planned.errors
+    assert "alpha" in planned.output
+    after = fleet.sh("alpha", "docker ps --format '{{.ID}}'; sha256sum /var/lib/dagfleet/dagster_home/*.yaml")
+    assert after == before
+
+
+def test_foreign_docker_settings_are_kept(fleet: DeployedFleet) -> None:
+    settings = json.loads(fleet.sh("gamma", "cat /etc/docker/daemon.json"))
+    assert settings["shutdown-timeout"] == 7
+    assert settings["live-restore"] is True
+
+
+def test_status_and_check_answer_in_json(fleet: DeployedFleet) -> None:
+    for command in ("status", "check"):
+        answer = fleet.operator.run(command, "--json")
+        assert answer.code == 0, answer.output + answer.errors
+        assert set(fleet.ADDRESSES) <= set(json.dumps(answer.json).replace('"', " ").split())
