@@ -38,7 +38,7 @@ def ensure() -> str:
         return "found"
     done = []
     if shutil.which("dockerd") is None:
-        _install()
+        install_packages("docker.io", "iptables", "iproute2", "ca-certificates")
         done.append("installed")
     if not answers():
         _start()
@@ -75,6 +75,13 @@ def answers() -> bool:
     return True
 
 
+def ensure_packages(**programs: str) -> None:
+    """Install the distribution package behind each program (program=package) that is not on PATH."""
+    missing = [package for program, package in programs.items() if shutil.which(program) is None]
+    if missing:
+        install_packages(*missing)
+
+
 def install_packages(*packages: str) -> None:
     """Install distribution packages on this machine; raise DagfleetError with apt's own last words."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
@@ -93,10 +100,6 @@ def install_packages(*packages: str) -> None:
                 f"{' '.join(command)} failed: {done.stderr.strip().splitlines()[-1:]}",
                 fix="check this machine's package sources, then try again",
             )
-
-
-def _install() -> None:
-    install_packages("docker.io", "iptables", "iproute2", "ca-certificates")
 
 
 def _start() -> None:

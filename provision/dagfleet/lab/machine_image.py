@@ -1,7 +1,6 @@
 """The practice machines' image: a Debian with systemd and sshd, made without any registry."""
 
 import hashlib
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -91,8 +90,7 @@ def ensure(client: docker.DockerClient) -> str:
 
 
 def _bootstrap(archive: Path) -> None:
-    if shutil.which("mmdebstrap") is None:
-        engine.install_packages("mmdebstrap")
+    engine.ensure_packages(mmdebstrap="mmdebstrap")
     archive.parent.mkdir(parents=True, exist_ok=True)
     for outdated in archive.parent.glob("machine-*.tar"):
         outdated.unlink()

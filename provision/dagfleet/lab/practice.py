@@ -3,6 +3,7 @@
 import ipaddress
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import docker
@@ -18,13 +19,19 @@ WEB_PORT = 8443
 
 
 def prepare(report: Progress) -> docker.DockerClient:
-    """Make this machine able to run practice machines: an engine and the machine image."""
+    """Make this machine able to run practice machines: an engine, the machines' image, the Python image."""
+    from dagfleet.image import lab_base
+
     with _timed(report) as title:
         title.append(f"docker engine ({engine.ensure()})")
     client = engine.client()
     with _timed(report) as title:
-        title.append("machine image")
-        machine_image.ensure(client)
+        title.append("machine image, python image")
+        engine.ensure_packages(mmdebstrap="mmdebstrap")
+        # Each keeps one core busy for half a minute when it is made for the first time.
+        with ThreadPoolExecutor() as pool:
+            for made in [pool.submit(ensure, client) for ensure in (machine_image.ensure, lab_base.ensure)]:
+                made.result()
     return client
 
 
@@ -68,13 +75,9 @@ def _refuse_real_hosts(fleet_file: FleetFile) -> None:
 
 
 def _build_images(fleet_file: FleetFile, client: docker.DockerClient, report: Progress) -> None:
-    from dagfleet.image import build_location, lab_base
+    from dagfleet.image import build_location
 
     fleet = fleet_file.fleet
-    if fleet.images.base == lab_base.REFERENCE:
-        with _timed(report) as title:
-            title.append("python image")
-            lab_base.ensure(client)
     for name, location in fleet.locations.items():
         folder = fleet_file.directory / "locations" / name
         if location.image is not None and folder.is_dir():
