@@ -27,7 +27,7 @@ def prepare(report: Progress) -> docker.DockerClient:
     client = engine.client()
     with _timed(report) as title:
         title.append("machine image, python image")
-        engine.ensure_packages(mmdebstrap="mmdebstrap")
+        engine.ensure_packages(mmdebstrap="mmdebstrap", ssh="openssh-client")
         # Each keeps one core busy for half a minute when it is made for the first time.
         with ThreadPoolExecutor() as pool:
             for made in [pool.submit(ensure, client) for ensure in (machine_image.ensure, lab_base.ensure)]:
