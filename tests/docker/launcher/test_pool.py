@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance
+from dagster_multihost_launcher.errors import HostUnreachable, NoCapacity
+from docker import APIClient
+
+from tests.docker.launcher.conftest import PREFIX
+from tests.unit.launcher.runs import create_run, launching, reloaded
+
+Load = Callable[..., DagsterInstance]
+
+
+@pytest.fixture
+def dark(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """A host that accepts connections and never answers."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    yield {
+        "host_name": "dark",
+        "docker_url": f"tcp://127.0.0.1:{port}",
+        "insecure": True,
+        "location_names": ["etl"],
+    }
+    listener.close()
+
+
+def beta(tmp_path: Path, **more: Any) -> dict[str, Any]:
+    return {
+        "host_name": "beta",
+        "docker_url": f"unix://{tmp_path}/docker.sock",
+        "location_names": ["etl"],
+        **more,
+    }
+
+
+def host_of(instance: DagsterInstance) -> str:
+    run = create_run(instance)
+    instance.run_launcher.launch_run(launching(run))
+    return reloaded(instance, run).tags["multihost_docker/host_name"]
+
+
+def test_runs_of_a_pool_go_to_the_host_with_the_fewest(fleet: Load, tmp_path: Path) -> None:
+    instance = fleet(docker_hosts=[beta(tmp_path), beta(tmp_path, host_name="gamma")])
+    assert [host_of(instance) for _ in range(4)] == ["beta", "gamma", "beta", "gamma"]
+
+
+def test_a_dark_host_of_a_pool_hands_its_runs_to_the_next_one(
+    fleet: Load, tmp_path: Path, dark: dict[str, Any]
+) -> None:
+    instance = fleet(docker_hosts=[dark, beta(tmp_path)], retry_after_seconds=60)
+    assert host_of(instance) == "beta"
+    began = time.monotonic()
+    assert host_of(instance) == "beta"
+    assert time.monotonic() - began < 1.5  # it is left alone now: no time-out is waited for
+
+
+def test_a_location_on_a_dark_host_alone_is_handed_back_with_reason_and_time(
+    fleet: Load, dark: dict[str, Any]
+) -> None:
+    instance = fleet(docker_hosts=[dark])
+    with pytest.raises(HostUnreachable) as caught:
+        host_of(instance)
+    assert "Docker host dark is unreachable" in caught.value.reason
+    assert caught.value.retry_after_seconds == 1
+
+
+def test_a_full_host_hands_the_run_back_and_has_room_when_one_ends(fleet: Load, docker: APIClient) -> None:
+    instance = fleet(host={"max_runs": 1})
+    first = create_run(instance)
+    instance.run_launcher.launch_run(launching(first))
+    with pytest.raises(NoCapacity, match=r"no host has room: beta \(max_runs 1\)"):
+        host_of(instance)
+    instance.report_run_canceled(reloaded(instance, first))
+    assert host_of(instance) == "beta"
+    assert len(docker.containers(all=True, filters={"label": f"{PREFIX}/managed"})) == 2
