@@ -19,7 +19,8 @@ mapfile -t shell_files < <(git ls-files '*.sh' '.ci/run')
 
 check ruff ruff check .
 check format ruff format --check .
-check mypy mypy provision/dagfleet coordinator/clt_queued_run_coordinator launcher/dagster_multihost_launcher
+check mypy mypy provision/dagfleet coordinator/clt_queued_run_coordinator launcher/dagster_multihost_launcher \
+    inventory/lab/locations/etl/etl inventory/lab/locations/reporting/reporting inventory/plugins scripts
 check yamllint yamllint --strict .
 check ansible-lint env ANSIBLE_LINT_NODEPS=1 ansible-lint --offline --strict
 check shellcheck shellcheck "${shell_files[@]}"
