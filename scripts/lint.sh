@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Style, types, roles, YAML and shell. Every check runs even when an earlier one complains.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 failed=()
 
 check() {

@@ -2,7 +2,7 @@
 # Run the suites named as arguments, or all of them, each with what it needs; end with one line a suite.
 # usage: scripts/test.sh [unit|component|docker|molecule|e2e]...
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH" PYTHONUNBUFFERED=1
 
 suites=("$@")
@@ -26,16 +26,24 @@ need() {
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-suite_unit() { python -m pytest tests/unit; }
-suite_component() { need haproxy postgresql pgbouncer openssl && python -m pytest tests/component; }
-suite_docker() { need openssl && python -m dagfleet.lab.prepare && python -m pytest tests/docker; }
-suite_molecule() { python -m dagfleet.lab.prepare && scripts/molecule.sh test; }
-suite_e2e() { need chromium openssl && python -m dagfleet.lab.prepare && python -m pytest tests/e2e; }
+run() {
+    case $1 in
+    unit) python -m pytest tests/unit ;;
+    component) need haproxy postgresql pgbouncer openssl && python -m pytest tests/component ;;
+    docker) need openssl && python -m dagfleet.lab.prepare && python -m pytest tests/docker ;;
+    molecule) python -m dagfleet.lab.prepare && scripts/molecule.sh test ;;
+    e2e) need chromium openssl && python -m dagfleet.lab.prepare && python -m pytest tests/e2e ;;
+    *)
+        echo "no suite named \"$1\"; there are: unit component docker molecule e2e" >&2
+        return 3
+        ;;
+    esac
+}
 
 for suite in "${suites[@]}"; do
     echo "== $suite"
     started=$SECONDS
-    if "suite_$suite"; then verdict=passed; else verdict=FAILED failed=1; fi
+    if run "$suite"; then verdict=passed; else verdict=FAILED failed=1; fi
     summary+=("$(printf '%-10s %-7s %4d s' "$suite" "$verdict" $((SECONDS - started)))")
 done
 
