@@ -50,11 +50,11 @@ def find_fleet_file(option: Path | None = None, *, environ: Mapping[str, str] = 
     if found:
         raise ConfigurationError(
             f"there are {len(found)} fleet files: {', '.join(map(str, found))}",
-            fix=f"choose one, such as export DAGFLEET_FILE={found[0]}",
+            fix=f"choose one, such as --file {found[0]}, or export DAGFLEET_FILE",
         )
     raise ConfigurationError(
         "there is no fleet.yml here, nor one in ./inventory/*/",
-        fix="write one with dagfleet init, or name one with export DAGFLEET_FILE=PATH",
+        fix="write one with dagfleet init, or name one with --file",
     )
 
 

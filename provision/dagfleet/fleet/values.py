@@ -19,7 +19,7 @@ DNS_NAME = re.compile(
 )
 # The grammar of the distribution project's `reference` package, without its rarities.
 IMAGE = re.compile(
-    r"^(?P<name>[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*)"
+    r"^(?P<name>[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+(?=/))?(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*)"
     r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?$"
 )
 
@@ -239,5 +239,5 @@ Label = Annotated[
 Command = Annotated[
     tuple[str, ...],
     BeforeValidator(_command),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}),
 ]
