@@ -1,0 +1,113 @@
+"""Ansible stdout callback that prints one JSON object per event and line, for dagfleet.runner to read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: dagfleet_json
+type: stdout
+short_description: One JSON object per event and line
+description:
+  - Prints plays, task starts, results per host and the final statistics as JSON lines, as they happen.
+  - A result that C(no_log) hides keeps its status only.
+"""
+
+TAIL_CHARACTERS = 4000
+_KEPT = ("msg", "stderr", "stdout", "module_stderr", "module_stdout", "rc", "cmd", "stderr_lines", "reason")
+
+
+class CallbackModule(CallbackBase):
+    """Writes events to stdout; dagfleet.runner.events has their Python side."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "dagfleet_json"
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """A play begins."""
+        self._emit("play", name=play.get_name())
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        """A task begins."""
+        del is_conditional
+        self._emit("task", name=task.get_name())
+
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        """A handler begins."""
+        self._emit("task", name=task.get_name())
+
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        """A task begins on one host."""
+        self._emit("start", host=host.get_name(), task=task.get_name())
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """A task ended well."""
+        self._result("changed" if result.is_changed() else "ok", result)
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        """A task did not apply."""
+        self._result("skipped", result)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """A task failed."""
+        self._result("ignored" if ignore_errors else "failed", result)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """A host did not answer."""
+        self._result("unreachable", result)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """The playbook is over."""
+        self._emit("stats", hosts={host: stats.summarize(host) for host in stats.processed})
+
+    def _result(self, status: str, result: Any) -> None:
+        hidden = bool(result.task.no_log) or "censored" in result.result
+        self._emit(
+            "result",
+            host=result.host.get_name(),
+            task=result.task.get_name(),
+            status=status,
+            hidden=hidden,
+            facts={} if hidden else _facts(result.result),
+            # Templates that cannot be rendered and modules that crash say why only in the exception.
+            error="" if hidden or not result.exception else str(result.exception.event.msg),
+            diff=[] if hidden else self._diffs(result.result),
+        )
+
+    def _diffs(self, result: Mapping[str, Any]) -> list[str]:
+        texts = []
+        for part in _parts(result):
+            if diff := part.get("diff"):
+                text = self._get_diff(diff)
+                if text and text.strip():
+                    texts.append(text[-TAIL_CHARACTERS * 4 :])
+        return texts
+
+    def _emit(self, event: str, **values: Any) -> None:
+        self._display.display(json.dumps({"event": event, **values}, default=str))
+
+
+def _parts(result: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    items = result.get("results")
+    if isinstance(items, list) and items:
+        return [item for item in items if isinstance(item, Mapping) and "censored" not in item]
+    return [result]
+
+
+def _facts(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells a person about the result; of a loop, the first item that failed."""
+    parts = list(_parts(result))
+    telling = next((part for part in parts if part.get("failed") or part.get("unreachable")), result)
+    facts: dict[str, Any] = {}
+    for key in _KEPT:
+        value = telling.get(key)
+        if value not in (None, "", []):
+            facts[key] = value[-TAIL_CHARACTERS:] if isinstance(value, str | list) else value
+    if telling is not result and "item" in telling:
+        facts["item"] = str(telling.get("_ansible_item_label", telling["item"]))[:200]
+    return facts

@@ -1,0 +1,81 @@
+"""`dagfleet apply`: make the fleet what fleet.yml says."""
+
+import re
+import sys
+
+import click
+
+from dagfleet.cli.settings import Settings, common_options, limit_option, selected_hosts
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+class Span(click.ParamType[float]):
+    """A time span such as 90s, 10m or 1h."""
+
+    name = "time"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        if match := re.fullmatch(r"(\d+)([smh]?)", value):
+            return float(match[1]) * _UNITS[match[2]]
+        return self.fail(f'"{value}" is not a time; write 90s, 10m or 1h', param, ctx)
+
+
+@click.command(short_help="Make the fleet what fleet.yml says.")
+@limit_option
+@click.option("-y", "--yes", is_flag=True, help="Go on in spite of warnings without asking.")
+@click.option(
+    "--wait", type=Span(), default=0, metavar="TIME", help="Wait for another apply to end, such as 10m."
+)
+@click.option(
+    "--accept-new-host-keys", is_flag=True, help="Trust the SSH host keys that hosts show for the first time."
+)
+@common_options
+@click.pass_obj
+def apply(
+    settings: Settings, limit: tuple[str, ...], yes: bool, wait: float, accept_new_host_keys: bool
+) -> None:
+    """Make the fleet what fleet.yml says; running it again changes nothing.
+
+    Takes the lock, checks every host, issues certificates, runs the roles, sends images and asks the control
+    plane whether all is well. Hosts that can go on do; stopped anywhere, the next apply finishes the job.
+    """
+    from dagfleet.phases.apply import PHASES
+    from dagfleet.phases.phase import run
+    from dagfleet.phases.work import Work
+    from dagfleet.probe.connection import Connection
+    from dagfleet.probe.lock import FleetLock
+    from dagfleet.probe.target import target
+    from dagfleet.runner.log import Log
+    from dagfleet.secrets import Secrets
+
+    fleet_file = settings.fleet_file()
+    hosts = selected_hosts(fleet_file, limit)
+    secrets = Secrets(fleet_file)
+    values = secrets.resolve_all()
+    mask = secrets.masker()
+    control = target(fleet_file, fleet_file.fleet.control.host)
+    with Log(fleet_file.state / "logs", "apply", mask) as log:
+        work = Work(
+            fleet_file=fleet_file,
+            hosts=hosts,
+            progress=settings.terminal,
+            secrets=values,
+            mask=mask,
+            log=log,
+            lock=FleetLock(
+                Connection(control), fleet_name=fleet_file.fleet.name, command=command_line(sys.argv)
+            ),
+            wait=wait,
+            accept_new_host_keys=accept_new_host_keys,
+            agreed=lambda question: yes or not sys.stdin.isatty() or click.confirm(question, default=True),
+        )
+        run(work, PHASES)
+
+
+def command_line(arguments: list[str]) -> str:
+    """Return the command as other people read it in the lock."""
+    return " ".join(["dagfleet", *arguments[1:]])

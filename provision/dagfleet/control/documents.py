@@ -1,0 +1,104 @@
+"""Every GraphQL document that Dagfleet sends; a test validates each against Dagster's own schema."""
+
+LOCATIONS = """
+query DagfleetLocations {
+  workspaceOrError {
+    __typename
+    ... on Workspace {
+      locationEntries {
+        name
+        loadStatus
+        updatedTimestamp
+        locationOrLoadError {
+          __typename
+          ... on RepositoryLocation {
+            serverId
+            repositories { name }
+            dagsterLibraryVersions { name version }
+          }
+          ... on PythonError { message className causes { message className } }
+        }
+      }
+    }
+    ... on PythonError { message }
+  }
+}
+"""
+
+DAEMONS = """
+query DagfleetDaemons {
+  instance {
+    daemonHealth {
+      allDaemonStatuses {
+        daemonType
+        required
+        healthy
+        lastHeartbeatTime
+        lastHeartbeatErrors { message }
+      }
+    }
+  }
+}
+"""
+
+QUEUE = """
+query DagfleetQueue {
+  queued: runsOrError(filter: {statuses: [QUEUED]}, limit: 1) { ... on Runs { count } }
+  starting: runsOrError(filter: {statuses: [NOT_STARTED, STARTING]}, limit: 1) { ... on Runs { count } }
+  running: runsOrError(filter: {statuses: [STARTED, CANCELING]}, limit: 1) { ... on Runs { count } }
+}
+"""
+
+LAUNCH = """
+mutation DagfleetLaunch($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on RunConfigValidationInvalid { errors { message } }
+    ... on PipelineNotFoundError { message }
+    ... on InvalidSubsetError { message }
+    ... on RunConflict { message }
+    ... on UnauthorizedError { message }
+    ... on PythonError { message }
+  }
+}
+"""
+
+RUN = """
+query DagfleetRun($runId: ID!) {
+  runOrError(runId: $runId) {
+    __typename
+    ... on Run {
+      runId
+      jobName
+      status
+      creationTime
+      startTime
+      endTime
+      tags { key value }
+      repositoryOrigin { repositoryLocationName }
+    }
+    ... on RunNotFoundError { message }
+    ... on PythonError { message }
+  }
+}
+"""
+
+RELOAD = """
+mutation DagfleetReload {
+  reloadWorkspace {
+    __typename
+    ... on UnauthorizedError { message }
+    ... on PythonError { message }
+  }
+}
+"""
+
+ALL = {
+    "locations": LOCATIONS,
+    "daemons": DAEMONS,
+    "queue": QUEUE,
+    "launch": LAUNCH,
+    "run": RUN,
+    "reload": RELOAD,
+}

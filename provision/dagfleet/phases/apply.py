@@ -1,0 +1,14 @@
+"""The phases of an apply, in order."""
+
+from dagfleet.phases.certificates import Certificates
+from dagfleet.phases.checking import Check
+from dagfleet.phases.finishing import Done
+from dagfleet.phases.images import Images
+from dagfleet.phases.locking import Lock
+from dagfleet.phases.phase import Phase
+from dagfleet.phases.playbooks import Hosts, Record, Services
+from dagfleet.phases.verifying import Verify
+
+PHASES: tuple[Phase, ...] = (
+    Lock(), Check(), Certificates(), Hosts(), Images(), Services(), Record(), Verify(), Done(),
+)  # fmt: skip

@@ -1,0 +1,75 @@
+"""The work behind `dagfleet plan`: ask the hosts, run the roles in check mode, change nothing."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from dagfleet.errors import DagfleetError
+from dagfleet.phases.authorities import Store
+from dagfleet.phases.checking import refuse_unfit, refuse_unreachable
+from dagfleet.phases.images import images_to_send
+from dagfleet.phases.planning import Plan, is_new, plan
+from dagfleet.phases.progress import Progress
+from dagfleet.probe.findings import examine
+from dagfleet.probe.report import HostReport
+from dagfleet.probe.survey import survey
+from dagfleet.probe.target import target
+from dagfleet.probe.units import count
+from dagfleet.runner.log import Log
+from dagfleet.runner.outcome import Outcome
+from dagfleet.runner.playbook import Ansible, playbook
+from dagfleet.secrets import Secrets
+
+if TYPE_CHECKING:
+    from dagfleet.fleet import FleetFile
+
+
+def dry_run(fleet_file: "FleetFile", hosts: Sequence[str], progress: Progress) -> Plan:
+    """Return what an apply would change on the hosts; raises what an apply would refuse to start with."""
+    targets = [target(fleet_file, host) for host in hosts]
+    secrets = Secrets(fleet_file)
+    values = secrets.resolve_all()
+    with progress.working("plan", f"asking {count(len(hosts), 'host')}") as now:
+        found = survey(targets)
+        refuse_unreachable(found, targets)
+        refuse_unfit(examine(fleet_file.fleet, found.reports))
+        known = [host for host in hosts if not is_new(found.reports[host])]
+        now("looking which images are missing")
+        images = {host: _lacking(fleet_file, host) for host in known}
+        now(f"asking every role on {count(len(known), 'host')}")
+        with Log(fleet_file.state / "logs", "plan", secrets.masker()) as log:
+            ansible = Ansible(inventory=fleet_file.path, secrets=values, log=log, mask=secrets.masker())
+            outcome = ansible.run(playbook("site"), limit=known, check=True) if known else Outcome()
+    if outcome.error:
+        raise DagfleetError(
+            f"the roles could not be asked: {outcome.error}", fix=f"what they said: {log.path}"
+        )
+    reports: dict[str, HostReport] = {host: found.reports[host] for host in hosts}
+    return plan(
+        fleet_file.fleet,
+        reports,
+        outcome,
+        authority_keys=Store(fleet_file, values).keys(),
+        images=images,
+    )
+
+
+def _lacking(fleet_file: "FleetFile", host: str) -> list[str]:
+    """Return the images that an apply would send to the host; what cannot be asked now is not counted."""
+    import requests
+    from docker.errors import DockerException, ImageNotFound
+
+    from dagfleet.image import docker_endpoint
+
+    wanted = images_to_send(fleet_file.fleet).get(host, [])
+    lacking = []
+    try:
+        with closing(docker_endpoint(fleet_file, host, "reader", timeout=10)) as engine:
+            for reference in wanted:
+                try:
+                    engine.images.get(reference)
+                except ImageNotFound:
+                    lacking.append(reference)
+    except (DockerException, requests.RequestException, DagfleetError):
+        return lacking
+    return lacking

@@ -1,0 +1,220 @@
+"""Phase: what hosts run gets there without a registry: built if missing here, sent if missing there."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dagfleet.errors import ConfigurationError, DagfleetError
+from dagfleet.image import (
+    PushResult,
+    artifacts,
+    build_control_plane,
+    control_plane_reference,
+    docker_endpoint,
+    process_release,
+    push,
+)
+from dagfleet.phases.work import Work
+from dagfleet.probe.units import count, size
+from dagfleet.runner.reason import Failure
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from dagfleet.fleet import Fleet, FleetFile
+
+PARALLEL = 4
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What one host was sent, by image; or why it could not be."""
+
+    host: str
+    results: Mapping[str, PushResult]
+    error: DagfleetError | None = None
+
+
+class Images:
+    """Builds the control plane's image and process releases, and sends images to hosts that lack them."""
+
+    title = "images"
+
+    def run(self, work: Work) -> None:
+        """Build and send; a host that cannot be sent its images stays behind."""
+        started = time.monotonic()
+        with work.progress.working(self.title, "looking what is missing") as now:
+            built = build_releases(work.fleet_file, now)
+            work.artifacts = artifacts(work.fleet_file)
+            wanted = images_to_send(work.fleet)
+            sent = send(work.fleet_file, {host: wanted[host] for host in work.going if host in wanted}, now)
+        texts = [f"built {', '.join(built)}"] if built else []
+        for each in sent:
+            if each.error:
+                work.stopped[each.host] = Failure(
+                    each.host, "images: send what is missing", each.error.message
+                )
+                work.progress.line(self.title, f"{each.host}  {each.error.message}")
+        texts += [described(each) for each in sent if _bytes(each)]
+        work.progress.line(self.title, " · ".join(texts) or "nothing missing", time.monotonic() - started)
+
+
+def images_to_send(fleet: "Fleet", locations: Sequence[str] | None = None) -> dict[str, list[str]]:
+    """Return, per host, the images that hosts do not pull by themselves.
+
+    The control plane's own image always; with `docker.images: push`, every location's too. `locations` names
+    those to send whatever the fleet's setting is, and leaves the control plane's out.
+    """
+    wanted: dict[str, list[str]] = {}
+    if locations is None and (fleet.control.image is None or fleet.docker.images == "push"):
+        wanted[fleet.control.host] = [control_plane_reference(fleet)]
+    for name, location in fleet.locations.items():
+        if location.image and (fleet.docker.images == "push" if locations is None else name in locations):
+            for host in location.hosts:
+                wanted.setdefault(host, []).append(location.image)
+    return {host: list(dict.fromkeys(references)) for host, references in wanted.items()}
+
+
+def send(
+    fleet_file: "FleetFile", wanted: Mapping[str, Sequence[str]], now: Callable[[str], None]
+) -> list[Sent]:
+    """Send every host the images it lacks, several hosts at once, as the launcher.
+
+    Raises ConfigurationError when this machine has not got what a host lacks.
+    """
+    with _source() as source, ThreadPoolExecutor(PARALLEL) as pool:
+        return list(pool.map(lambda host: _send(fleet_file, host, wanted[host], source, now), wanted))
+
+
+def build_releases(fleet_file: "FleetFile", now: Callable[[str], None]) -> list[str]:
+    """Make the archives of process locations that are missing; return their names."""
+    built = []
+    for name, release in artifacts(fleet_file).process_releases.items():
+        if not release.archive.is_file():
+            now(f"collecting the wheels of {name}")
+            process_release(fleet_file, name)
+            built.append(name)
+    return built
+
+
+def described(sent: Sent) -> str:
+    """Return `beta 12 MiB (2 of 9 layers)`."""
+    layers = sum(result.layers_sent for result in sent.results.values())
+    total = sum(result.layers_total for result in sent.results.values())
+    return f"{sent.host} {size(_bytes(sent))} ({layers} of {count(total, 'layer')})"
+
+
+def _bytes(sent: Sent) -> int:
+    return sum(result.bytes_sent for result in sent.results.values())
+
+
+def _send(
+    fleet_file: "FleetFile",
+    host: str,
+    references: Sequence[str],
+    source: "Source",
+    now: Callable[[str], None],
+) -> Sent:
+    import requests
+    from docker.errors import DockerException
+
+    results: dict[str, PushResult] = {}
+    try:
+        with closing(docker_endpoint(fleet_file, host, "launcher", timeout=600)) as target:
+            for reference in references:
+                results[reference] = _send_one(
+                    fleet_file.fleet, reference, source, target, lambda text: now(f"{host}: {text}")
+                )
+    except (DockerException, requests.RequestException) as error:
+        place = f"{fleet_file.fleet.hosts[host].address}:{fleet_file.fleet.hosts[host].docker_port}"
+        return Sent(
+            host,
+            results,
+            DagfleetError(
+                f"the Docker endpoint {place} does not take images: {error}",
+                fix=f"see that HAProxy and Docker run on {host} and firewall.operators lists your address",
+            ),
+        )
+    except ConfigurationError:
+        raise
+    except DagfleetError as error:
+        return Sent(host, results, error)
+    return Sent(host, results)
+
+
+def _send_one(
+    fleet: "Fleet", reference: str, source: "Source", target: "DockerClient", now: Callable[[str], None]
+) -> PushResult:
+    ours = fleet.control.image is None and reference == control_plane_reference(fleet)
+    # Our own image is named by its content: whoever has the name has the image.
+    if ours and (layers := _layers(target, reference)):
+        return PushResult(bytes_sent=0, layers_sent=0, layers_total=layers)
+    if ours:
+        source.build(fleet, now)
+    now(reference)
+    return push(
+        reference,
+        source.engine(),
+        target,
+        lambda sent, total: now(f"{reference} {size(sent)} of {size(total)}"),
+    )
+
+
+class Source:
+    """This machine's Docker, asked for only when something has to come from it."""
+
+    def __init__(self) -> None:
+        from threading import Lock
+
+        self._turn = Lock()
+        self._engine: DockerClient | None = None
+
+    def engine(self) -> "DockerClient":
+        """Return a client; raises ConfigurationError when no Docker answers here."""
+        import docker
+        from docker.errors import DockerException
+
+        with self._turn:
+            if self._engine is None:
+                try:
+                    engine = docker.from_env(timeout=600)
+                    # A proxy or CA bundle in the environment has no say over a local socket.
+                    engine.api.trust_env = False
+                    engine.ping()
+                except DockerException as error:
+                    raise ConfigurationError(
+                        "hosts lack images, and no Docker answers on this machine to send them from",
+                        fix="start Docker here, or let the hosts pull: docker.images: pull and control.image",
+                    ) from error
+                self._engine = engine
+            return self._engine
+
+    def build(self, fleet: "Fleet", now: Callable[[str], None]) -> None:
+        """Build the control plane's image unless it is there."""
+        engine = self.engine()
+        with self._turn:
+            now("building the control plane's image")
+            build_control_plane(fleet, engine, lambda line: now(f"building: {line.strip()}"))
+
+    def close(self) -> None:
+        """Close the client."""
+        if self._engine is not None:
+            self._engine.close()
+
+
+@contextmanager
+def _source() -> Iterator[Source]:
+    with closing(Source()) as source:
+        yield source
+
+
+def _layers(target: "DockerClient", reference: str) -> int:
+    from docker.errors import ImageNotFound
+
+    try:
+        return len(target.images.get(reference).attrs["RootFS"].get("Layers") or ())
+    except ImageNotFound:
+        return 0

@@ -1,0 +1,77 @@
+"""Are the ports free, or held by ourselves?"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dagfleet.derive.ports import location_port
+from dagfleet.probe.findings.finding import Finding, Subject
+from dagfleet.probe.report import HostReport, Listener
+
+DATABASE_PORT = 6432
+WEB_SERVER_PORT = 3000
+OWN_SERVICES = ("haproxy", "pgbouncer")
+
+
+@dataclass(frozen=True)
+class Need:
+    """A port that will be bound on a host. `key` in fleet.yml moves it; without one only freeing it helps."""
+
+    port: int
+    purpose: str
+    key: str | None = None
+    loopback: bool = False
+
+
+def needs(subject: Subject) -> Iterable[Need]:
+    """Return the ports that will be bound on the host."""
+    fleet, name = subject.fleet, subject.name
+    host = fleet.hosts[name]
+    yield Need(host.mesh.port, "the mesh", f"hosts.{name}.mesh.port")
+    if host.runs_docker:
+        yield Need(host.docker_port, "the Docker endpoint", f"hosts.{name}.docker_port")
+    if subject.is_control:
+        yield Need(fleet.control.web.port, "the web UI", "control.web.port")
+        yield Need(WEB_SERVER_PORT, "the web server behind it", loopback=True)
+    yield Need(DATABASE_PORT, "the database", loopback=True)
+    for location in fleet.locations_on(name):
+        yield Need(location_port(fleet, location), f"location {location}", loopback=True)
+
+
+def ports(subject: Subject) -> Iterable[Finding]:
+    """A taken port stops a service, or worse: a second code server shares it in silence (SO_REUSEPORT)."""
+    for need in needs(subject):
+        for listener in subject.report.listeners:
+            if (
+                listener.port == need.port
+                and _collides(need, listener)
+                and not ours(listener, subject.report)
+            ):
+                holder = f"{listener.process or 'another program'}" + (
+                    f" (pid {listener.pid})" if listener.pid else ""
+                )
+                move = f", or set {need.key} in fleet.yml" if need.key else ""
+                yield subject.fix(
+                    f"port {need.port} is taken by {holder}, {need.purpose} needs it", f"stop {holder}{move}"
+                )
+                break
+
+
+def ours(listener: Listener, report: HostReport) -> bool:
+    """Tell whether an earlier apply started the listener."""
+    if listener.unit and listener.unit.startswith("dagfleet"):
+        return True
+    if report.engine:
+        for container, published in report.engine.containers.items():
+            if listener.port in published:
+                return container.startswith("dagfleet-")
+    return listener.process in OWN_SERVICES and managed(report)
+
+
+def managed(report: HostReport) -> bool:
+    """Tell whether an apply has been here before, finished or not."""
+    return bool(report.record or report.certificates)
+
+
+def _collides(need: Need, listener: Listener) -> bool:
+    wildcard = listener.address in {"0.0.0.0", "*", "::"}  # noqa: S104 -- compared with, not bound
+    return wildcard or not need.loopback or not listener.public

@@ -1,0 +1,64 @@
+"""Is this a system that Dagfleet knows?"""
+
+from collections.abc import Iterable
+
+from dagfleet.probe.bootstrap import missing
+from dagfleet.probe.findings.finding import Finding, Subject
+from dagfleet.probe.report import Privilege
+
+SUPPORTED = {"debian": ("11", "12", "13"), "ubuntu": ("22.04", "24.04")}
+ARCHITECTURES = ("x86_64", "aarch64")
+
+
+def sudo_mend(user: str) -> str:
+    """Return how to let a login user become root."""
+    rule = f"{user} ALL=(ALL) NOPASSWD: ALL"
+    return f'allow it there: echo "{rule}" | sudo tee /etc/sudoers.d/dagfleet, or log in as root'
+
+
+def root(subject: Subject) -> Iterable[Finding]:
+    """Nothing can be done on a host where the login user does not become root by itself."""
+    user = subject.fleet.hosts[subject.name].ssh.user
+    allow = sudo_mend(user)
+    match subject.report.privilege:
+        case Privilege.PASSWORD:
+            yield subject.fix(f"sudo asks {user} for a password", allow)
+        case Privilege.NONE:
+            yield subject.fix(f"{user} is not root and there is no sudo", allow)
+
+
+def distribution(subject: Subject) -> Iterable[Finding]:
+    """Only distributions that the roles are tested on."""
+    report = subject.report
+    if report.version not in SUPPORTED.get(report.distribution, ()):
+        yield subject.fix(
+            f"{report.pretty_name} is not supported",
+            "use Debian 11 to 13, Ubuntu 22.04 or 24.04",
+        )
+
+
+def architecture(subject: Subject) -> Iterable[Finding]:
+    """Images and packages exist for two architectures."""
+    if subject.report.architecture not in ARCHITECTURES:
+        yield subject.fix(
+            f"architecture {subject.report.architecture} is not supported",
+            f"use {' or '.join(ARCHITECTURES)}",
+        )
+
+
+def init(subject: Subject) -> Iterable[Finding]:
+    """Services are systemd units."""
+    if subject.report.init != "systemd":
+        yield subject.fix(
+            f"process 1 is {subject.report.init or 'unknown'}, not systemd",
+            "use a machine or a container that boots systemd",
+        )
+
+
+def ansible(subject: Subject) -> Iterable[Finding]:
+    """What Ansible needs there is installed by the next apply."""
+    if packages := missing(subject.report):
+        if "apt-get" in subject.report.commands:
+            yield subject.note(f"{' and '.join(packages)} will be installed for Ansible")
+        else:
+            yield subject.fix(f"{' and '.join(packages)} is missing", "install it; Ansible needs it")

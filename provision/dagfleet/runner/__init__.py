@@ -1,0 +1,1 @@
+"""ansible-playbook as a subprocess: started, followed, understood."""

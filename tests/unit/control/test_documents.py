@@ -1,0 +1,18 @@
+import pytest
+from dagfleet.control.documents import ALL
+from dagster_graphql.schema import create_schema
+from graphql import parse, validate
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return create_schema().graphql_schema
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_dagster_understands_every_document(schema, name):
+    assert [error.message for error in validate(schema, parse(ALL[name]))] == []
+
+
+def test_a_field_that_dagster_does_not_have_is_noticed(schema):
+    assert validate(schema, parse("{ workspaceOrError { ... on Workspace { slots } } }"))
