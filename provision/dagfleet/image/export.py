@@ -1,12 +1,13 @@
 """An image as Docker exports it, on disk, to stream archives from that hold only some of its layers."""
 
 import json
+import posixpath
 import tarfile
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from dagfleet.paths import cache
 
@@ -60,15 +61,31 @@ def exported(reference: str, client: "DockerClient") -> Iterator[ExportedImage]:
         file.seek(0)
         with tarfile.open(fileobj=file) as archive:
             with _open(archive, _MANIFEST) as content:
-                manifest = content.read()
-            (image,) = json.loads(manifest)
-            yield ExportedImage(
-                archive=archive, manifest=manifest, config=image["Config"], layers=tuple(image["Layers"])
-            )
+                (manifest,) = json.load(content)
+            yield _exported(archive, manifest)
+
+
+def _exported(archive: tarfile.TarFile, manifest: dict[str, Any]) -> ExportedImage:
+    layers = tuple(_own_name(archive, name) for name in manifest["Layers"])
+    return ExportedImage(
+        archive=archive,
+        manifest=json.dumps([{**manifest, "Layers": layers}]).encode(),
+        config=manifest["Config"],
+        layers=layers,
+    )
+
+
+def _own_name(archive: tarfile.TarFile, name: str) -> str:
+    """Return the name that a layer has its bytes under: Docker 20.10 writes repeats as links to the first."""
+    member = archive.getmember(name)
+    return (
+        posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
+        if member.issym()
+        else name
+    )
 
 
 def _open(archive: tarfile.TarFile, name: str) -> IO[bytes]:
-    # Docker 20.10 writes a repeated layer as a symbolic link to the first; extractfile follows it.
     content = archive.extractfile(name)
     if content is None:
         raise tarfile.ReadError(f"{name} in the image's export is not a file")

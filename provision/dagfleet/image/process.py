@@ -37,8 +37,8 @@ def planned_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
 def process_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
     """Return the location's release, its archive made if it was missing.
 
-    The archive holds wheels and a requirements.txt that pins each of them, with hashes. It is complete: install
-    it with `pip install --no-index --no-deps --find-links FOLDER -r FOLDER/requirements.txt`.
+    The archive holds wheels and a requirements.txt that pins each of them, with hashes. Complete as it is,
+    it installs with `pip install --no-index --no-deps --find-links FOLDER -r FOLDER/requirements.txt`.
     """
     release = planned_release(fleet_file, location)
     if not release.archive.is_file():
