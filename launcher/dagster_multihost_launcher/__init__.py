@@ -7,13 +7,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dagster_multihost_launcher.admin import build_admin_definitions
     from dagster_multihost_launcher.launcher import MultiHostDockerRunLauncher
 
 _HOMES = {
     "MultiHostDockerRunLauncher": "launcher",
+    "build_admin_definitions": "admin",
 }
 
-__all__ = ["MultiHostDockerRunLauncher"]
+__all__ = ["MultiHostDockerRunLauncher", "build_admin_definitions"]
 
 
 def __getattr__(name: str) -> Any:

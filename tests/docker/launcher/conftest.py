@@ -44,7 +44,12 @@ def fleet(
 ) -> Iterator[Callable[..., DagsterInstance]]:
     """Load instances whose location `etl` runs on host `beta`, this machine's dockerd behind the wire."""
     del wire
-    beta = {"host_name": "beta", "docker_url": f"unix://{tmp_path}/docker.sock", "location_names": ["etl"]}
+    beta = {
+        "host_name": "beta",
+        "docker_url": f"unix://{tmp_path}/docker.sock",
+        "location_names": ["etl"],
+        "network": "none",
+    }
     with ExitStack() as stack:
 
         def load(host: dict[str, Any] | None = None, **config: Any) -> DagsterInstance:
@@ -67,5 +72,5 @@ def fleet(
 def _sweep(client: APIClient) -> None:
     for container in client.containers(all=True, filters={"label": f"{PREFIX}/managed"}):
         client.remove_container(container["Id"], force=True, v=True)
-    for network in client.networks(names=[PREFIX]):
+    for network in client.networks(names=[PREFIX]):  # every network whose name contains it
         client.remove_network(network["Id"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from dagster import DagsterInstance, DagsterRun
-from dagster_multihost_launcher.errors import HostUnreachable, LaunchError
+from dagster_multihost_launcher.errors import HostUnreachable, LaunchError, RunPostponed
 from dagster_multihost_launcher.worker import container_name
 from docker import APIClient
 from docker.errors import NotFound
@@ -157,11 +157,20 @@ def test_a_missing_second_network_fails_the_launch_and_leaves_no_container(
     fleet: Load, docker: APIClient
 ) -> None:
     docker.create_network(PREFIX)
-    instance = fleet(host={"networks": [PREFIX, "dagfleet-test-no-such-network"]})
+    instance = fleet(host={"network": PREFIX, "networks": ["dagfleet-test-no-such-network"]})
     run = create_run(instance)
     with pytest.raises(LaunchError, match="dagfleet-test-no-such-network not found"):
         launch(instance, run)
     assert ours(docker, run) == []
+
+
+def test_a_run_is_attached_to_all_networks_of_its_host_and_location(fleet: Load, docker: APIClient) -> None:
+    docker.create_network(PREFIX)
+    docker.create_network(f"{PREFIX}-2")
+    instance = fleet(host={"network": PREFIX}, locations={"etl": {"networks": [f"{PREFIX}-2"]}})
+    run = create_run(instance)
+    launch(instance, run)
+    assert inspect(docker, run)["NetworkSettings"]["Networks"].keys() == {PREFIX, f"{PREFIX}-2"}
 
 
 def test_an_entrypoint_that_the_image_lacks_fails_the_launch_and_leaves_no_container(
@@ -174,10 +183,10 @@ def test_an_entrypoint_that_the_image_lacks_fails_the_launch_and_leaves_no_conta
     assert ours(docker, run) == []
 
 
-def test_an_image_that_nobody_has_fails_with_its_name_and_the_hosts(fleet: Load) -> None:
+def test_an_image_whose_registry_is_away_hands_the_run_back_and_names_both(fleet: Load) -> None:
     instance = fleet()
     run = create_run(instance, image="localhost:1/dagfleet-test-absent:1")
-    with pytest.raises(Exception, match="beta .*localhost:1/dagfleet-test-absent:1"):
+    with pytest.raises(RunPostponed, match=r"beta could not pull localhost:1/dagfleet-test-absent:1"):
         launch(instance, run)
 
 

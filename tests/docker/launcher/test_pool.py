@@ -18,7 +18,7 @@ Load = Callable[..., DagsterInstance]
 
 
 @pytest.fixture
-def dark(tmp_path: Path) -> Iterator[dict[str, Any]]:
+def dark() -> Iterator[dict[str, Any]]:
     """A host that accepts connections and never answers."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
@@ -36,6 +36,7 @@ def beta(tmp_path: Path, **more: Any) -> dict[str, Any]:
         "host_name": "beta",
         "docker_url": f"unix://{tmp_path}/docker.sock",
         "location_names": ["etl"],
+        "network": "none",
         **more,
     }
 
