@@ -25,7 +25,7 @@ def source() -> Iterator[docker.DockerClient]:
     client = docker.from_env(timeout=120)
     yield client
     for image in client.images.list(REPOSITORY):
-        client.images.remove(image.id, force=True)
+        client.images.remove(str(image.id), force=True)
     client.close()
 
 

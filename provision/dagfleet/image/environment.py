@@ -62,14 +62,15 @@ def _install(what: Sequence[str], target: Target, tree: Path) -> None:
     if (packages / "bin").is_dir():
         (packages / "bin").rename(tree / "bin")
         for script in (tree / "bin").iterdir():
-            _repoint(script)
+            repoint(script)
     for trace in _TRACES:
         for path in packages.glob(f"*.dist-info/{trace}"):
             path.unlink()
     (packages / ".lock").unlink(missing_ok=True)
 
 
-def _repoint(script: Path) -> None:
+def repoint(script: Path) -> None:
+    """Make a Python script start the image's Python; leave any other file alone."""
     content = script.read_bytes()
     repointed = _SHEBANG.sub(f"#!{PREFIX}/bin/python\n".encode(), content, count=1)
     if repointed != content:
