@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +27,37 @@ from dagster._core.test_utils import create_run_for_test
 
 @contextmanager
 def instance_from(folder: Path, config: Mapping[str, Any]) -> Iterator[DagsterInstance]:
-    """Write dagster.yaml and load the instance from it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "dagster.yaml").write_text(yaml.safe_dump({"telemetry": {"enabled": False}, **config}))
+    """Write dagster.yaml and load the instance from it.
+
+    Its SQLite files are copies of empty ones, because creating the tables anew takes a second.
+    """
+    shutil.copytree(_empty_storage(), folder, dirs_exist_ok=True)
+    _write(folder, config)
     with DagsterInstance.from_config(str(folder)) as instance:
         yield instance
+
+
+@cache
+def _empty_storage() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="dagfleet-test-storage-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _write(folder, {})
+    with DagsterInstance.from_config(str(folder)) as instance:
+        run = create_run(instance)
+        instance.report_run_failed(run)
+        instance.delete_run(run.run_id)
+    (folder / "dagster.yaml").unlink()
+    return folder
+
+
+def _write(folder: Path, config: Mapping[str, Any]) -> None:
+    one_event_log = {
+        "module": "dagster._core.storage.event_log",
+        "class": "ConsolidatedSqliteEventLogStorage",
+        "config": {"base_dir": str(folder / "events")},
+    }
+    fixed = {"telemetry": {"enabled": False}, "event_log_storage": one_event_log}
+    (folder / "dagster.yaml").write_text(yaml.safe_dump({**fixed, **config}))
 
 
 def launcher_config(**config: Any) -> dict[str, Any]:
