@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -20,9 +21,12 @@ _KINDS = {
 }
 
 
+_schema = cache(json_schema)
+
+
 def mistakes(error: ValidationError, data: object) -> Iterator[tuple[KeyPath, str]]:
     """Yield the place and the sentence for each mistake that `error` lists about `data`."""
-    schema = json_schema()
+    schema = _schema()
     found = [(_key_path(details["loc"], data), details) for details in error.errors(include_url=False)]
     meant = {
         (*path[:-1], close)

@@ -1,0 +1,171 @@
+"""What Ansible is told about each host."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagfleet.derive import Artifacts, ProcessRelease, SecretTemplate, groups, host_vars
+from dagfleet.fleet import Fleet
+
+from tests.unit.fleet.texts import fleet_with
+
+LOCATIONS = """
+locations:
+  etl:
+    hosts: [beta, gamma]
+    image: etl:1
+    module: etl.defs
+    attribute: defs
+    env: {PLAIN: "{{ text }}", PASSWORD: secret://warehouse}
+  reporting: {hosts: [delta], requirements: [./reporting], python_file: reporting.py, working_directory: /srv}
+"""
+EXTERNAL = "postgres: {mode: external, url: secret://warehouse}"
+
+
+def variables(host: str, fleet: Fleet | None = None, *, archive: str = "/tmp/r.tar") -> dict[str, Any]:  # noqa: S108
+    release = ProcessRelease(digest="abc", archive=Path(archive))
+    built = Artifacts(control_image="dagfleet/control-plane:1", process_releases={"reporting": release})
+    return host_vars(fleet or fleet_with(locations=LOCATIONS), host, built)
+
+
+def secret_values(value: object) -> list[SecretTemplate]:
+    if isinstance(value, dict):
+        return [found for below in value.values() for found in secret_values(below)]
+    if isinstance(value, list):
+        return [found for below in value for found in secret_values(below)]
+    return [value] if isinstance(value, SecretTemplate) else []
+
+
+def test_groups_follow_the_parts_that_hosts_play() -> None:
+    assert groups(fleet_with()) == {
+        "dagfleet": ["alpha", "beta", "gamma", "delta"],
+        "control": ["alpha"],
+        "docker_hosts": ["alpha", "beta", "gamma"],
+        "process_hosts": ["delta"],
+    }
+
+
+def test_the_control_host_carries_calls_to_each_pool_in_its_order() -> None:
+    alpha = variables("alpha")
+    assert [egress["name"] for egress in alpha["mesh_grpc_egress"]] == ["etl", "reporting"]
+    assert alpha["mesh_grpc_egress"][0] == {
+        "name": "etl",
+        "port": 31080,
+        "servers": [
+            {"host": "beta", "address": "10.0.1.2", "port": 4443},
+            {"host": "gamma", "address": "10.0.1.3", "port": 4443},
+        ],
+    }
+    assert alpha["mesh_grpc_egress_bind"] == "172.31.251.1"
+    assert alpha["mesh_web"] == {"port": 443, "hostname": "dagster.example.com"}
+    assert variables("beta")["mesh_grpc_egress"] == []
+    assert variables("beta")["mesh_web"] is None
+
+
+def test_each_host_lets_in_only_the_locations_that_it_serves() -> None:
+    assert variables("alpha")["mesh_locations"] == []
+    assert variables("gamma")["mesh_locations"] == [{"name": "etl", "port": 31080}]
+    assert variables("delta")["mesh_locations"] == [{"name": "reporting", "port": 26702}]
+
+
+def test_the_database_is_reached_by_fleet_hosts_through_the_control_host() -> None:
+    alpha, beta, delta = variables("alpha"), variables("beta"), variables("delta")
+    assert alpha["mesh_database_identities"] == ["alpha", "beta", "gamma", "delta"]
+    assert alpha["mesh_database_server"] is None
+    assert beta["mesh_database_identities"] == []
+    assert beta["mesh_database_server"] == {"host": "alpha", "address": "10.0.1.1", "port": 4443}
+    assert beta["mesh_database_egress"] == [{"bind": "172.31.250.1", "source": "172.31.250.0/24"}]
+    assert delta["mesh_database_egress"] == [{"bind": "127.0.0.1", "source": "127.0.0.0/8"}]
+    assert delta["base_hosts_entries"] == [{"address": "127.0.0.1", "names": ["db.mesh"]}]
+
+
+def test_a_host_without_docker_has_no_docker_endpoint_and_no_networks() -> None:
+    delta = variables("delta")
+    assert delta["mesh_docker_port"] is None
+    assert delta["docker_networks"] == []
+    assert "code_server_locations" not in delta
+
+
+def test_containers_of_different_locations_cannot_talk_to_each_other() -> None:
+    assert [(net["name"], net["icc"]) for net in variables("alpha")["docker_networks"]] == [
+        ("dagfleet", False),
+        ("dagfleet-control", True),
+    ]
+    assert [net["name"] for net in variables("beta")["docker_networks"]] == ["dagfleet"]
+
+
+def test_a_code_server_gets_plain_and_secret_environment_apart() -> None:
+    (etl,) = variables("beta")["code_server_locations"]
+    assert etl["arguments"] == ["-m", "etl.defs", "-a", "defs", "--location-name", "etl"]
+    assert etl["environment"] == {
+        "PGPASSFILE": "/run/dagfleet/location/pgpass",
+        "DAGSTER_CURRENT_IMAGE": "etl:1",
+        "PLAIN": "{{ text }}",
+    }
+    assert etl["secret_environment"] == {"PASSWORD": "{{ lookup('dagfleet_secret', 'warehouse') }}"}
+
+
+def test_text_that_looks_like_a_template_is_not_one() -> None:
+    (etl,) = variables("beta")["code_server_locations"]
+    assert not isinstance(etl["environment"]["PLAIN"], SecretTemplate)
+    assert isinstance(etl["secret_environment"]["PASSWORD"], SecretTemplate)
+
+
+def test_a_process_gets_its_release() -> None:
+    (reporting,) = variables("delta")["process_location_locations"]
+    assert reporting["arguments"] == ["-f", "reporting.py", "-d", "/srv", "--location-name", "reporting"]
+    assert (reporting["digest"], reporting["archive"]) == ("abc", "/tmp/r.tar")  # noqa: S108
+
+
+def test_every_database_has_a_user_of_its_own_name() -> None:
+    fleet = fleet_with(postgres="postgres: {databases: {warehouse: {password: secret://warehouse}}}")
+    alpha = variables("alpha", fleet)
+    assert [(one["name"], one["user"]) for one in alpha["postgres_databases"]] == [
+        ("dagster", "dagster"),
+        ("warehouse", "warehouse"),
+    ]
+    assert alpha["postgres_max_connections"] >= 2 * alpha["postgres_pool_size"]
+    assert "postgres_databases" not in variables("beta", fleet)
+
+
+def test_an_external_database_reaches_every_process_of_dagster_as_a_secret() -> None:
+    fleet = fleet_with(locations=LOCATIONS, postgres=EXTERNAL)
+    alpha, beta, delta = (variables(host, fleet) for host in ("alpha", "beta", "delta"))
+    url = {"DAGFLEET_POSTGRES_URL": "{{ lookup('dagfleet_secret', 'warehouse') }}"}
+    assert alpha["control_plane_secret_environment"] == url
+    assert beta["code_server_locations"][0]["secret_environment"].items() >= url.items()
+    assert delta["process_location_locations"][0]["secret_environment"] == url
+    assert alpha["postgres_databases"] == []
+    assert beta["mesh_database_egress"] == []
+    assert beta["code_server_extra_hosts"] == {}
+    assert alpha["control_plane_extra_hosts"] == {"gateway.mesh": "172.31.251.1"}
+
+
+@pytest.mark.parametrize(("images", "pulls"), [("pull", True), ("push", False)])
+def test_hosts_pull_unless_images_are_pushed(images: str, pulls: bool) -> None:
+    fleet = fleet_with(docker=f"docker: {{images: {images}}}")
+    assert variables("beta", fleet)["code_server_pull"] is pulls
+    assert variables("alpha", fleet)["control_plane_pull"] is False
+
+
+def test_no_secret_is_resolved_only_named() -> None:
+    found = {str(value) for value in secret_values(variables("alpha"))}
+    assert found == {
+        "{{ lookup('dagfleet_secret', 'postgres_password') }}",
+        "{{ lookup('dagfleet_secret', 'web_users', web_users=true) }}",
+    }
+
+
+def test_a_hosts_hash_changes_with_its_own_configuration_only() -> None:
+    other = fleet_with(locations=LOCATIONS.replace("etl:1", "etl:2"))
+    assert _hash("gamma", other) != _hash("gamma")
+    assert _hash("delta", other) == _hash("delta")
+
+
+def test_a_hosts_hash_does_not_depend_on_the_operators_machine() -> None:
+    elsewhere = variables("delta", archive="/home/ann/r.tar")["base_record"]
+    assert elsewhere == variables("delta")["base_record"]
+
+
+def _hash(host: str, fleet: Fleet | None = None) -> str:
+    return str(variables(host, fleet)["base_record"]["config_hash"])
