@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,12 +34,13 @@ def source() -> Iterator[docker.DockerClient]:
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[docker.DockerClient]:
     """A second engine on this machine, with nothing in it."""
     folder = tmp_path_factory.mktemp("engine")
-    # The path of a socket has at most 107 characters.
-    socket = Path(f"/tmp/dagfleet-test-push-{os.getpid()}.sock")  # noqa: S108
+    # The path of a socket has at most 107 characters, too few for pytest's folders.
+    socket = Path(tempfile.mkdtemp(prefix="dagfleet-test-push-")) / "docker.sock"
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [
-                "dockerd", "--host", f"unix://{socket}", "--data-root", str(folder / "data"),
+                # In a network of its own: `--bridge=none` deletes the docker0 it finds, our own engine's.
+                "unshare", "--net", "--", "dockerd", "--host", f"unix://{socket}", "--data-root", str(folder / "data"),
                 "--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid"),
                 "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
             ],
@@ -51,7 +53,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[docker.DockerCl
         process.wait(timeout=60)
         _unmount_below(folder)
         shutil.rmtree(folder)
-        socket.unlink(missing_ok=True)
+        shutil.rmtree(socket.parent)
 
 
 def _answering(url: str, process: "subprocess.Popen[bytes]", log: Path) -> docker.DockerClient:
