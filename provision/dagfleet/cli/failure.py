@@ -20,14 +20,13 @@ UNTOUCHED = "Nothing was touched."
 
 
 def guarded(
-    command: Callable[[], None], *, debug: Callable[[], bool], terminal: Terminal | None = None
+    command: Callable[[], int | None], *, debug: Callable[[], bool], terminal: Terminal | None = None
 ) -> int:
     """Run a command and return its exit code; whatever goes wrong is printed as people read it."""
     out = terminal or Terminal(sys.stderr)
     try:
-        command()
-    except click.exceptions.Exit as done:
-        return done.exit_code
+        # Outside its standalone mode click returns the code that a command exits with.
+        return command() or EXIT_OK
     except click.Abort:
         return report(StoppedError("Stopped", fix=UNTOUCHED), out)
     except (click.ClickException, KeyboardInterrupt, Exception) as error:
@@ -38,7 +37,6 @@ def guarded(
             _print_usage(error, out)
             return EXIT_BAD_CONFIGURATION
         return report(_as_ours(error), out)
-    return EXIT_OK
 
 
 def _as_ours(error: BaseException) -> DagfleetError:

@@ -1,7 +1,6 @@
 """One host's SSH session, through pyinfra's own connector."""
 
 import importlib
-import logging
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from dagfleet.errors import UnreachableError
+from dagfleet.probe.quiet import quieten
 from dagfleet.probe.refusal import CONNECT_SECONDS, refusal
 from dagfleet.probe.target import Target
 
@@ -117,12 +117,7 @@ def as_root(script: str, *, user: str) -> Any:
 
 
 def _api() -> Any:
-    # Both log connection errors, with tracebacks; ours say the same in one sentence.
-    for name in ("pyinfra", "paramiko"):
-        logger = logging.getLogger(name)
-        if not logger.handlers:
-            logger.addHandler(logging.NullHandler())
-            logger.propagate = logging.getLogger("dagfleet").isEnabledFor(logging.DEBUG)
+    quieten()
     api: Any = importlib.import_module("pyinfra.api")
     importlib.import_module("pyinfra.api.exceptions")
     return api

@@ -11,6 +11,7 @@ from dagfleet.probe.report import HostReport
 
 # The login user's way to root is a finding of its own: tried here, not by pyinfra, which would only fail.
 _WRAPPER = """\
+echo @@clock; date +%s.%N
 echo @@privilege
 if [ "$(id -u)" = 0 ]; then echo root; sh -c "$script"
 elif sudo -n true 2>/dev/null; then echo sudo; sudo -n sh -c "$script"

@@ -3,8 +3,6 @@
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 section() { printf '\n@@%s\n' "$1"; }
 
-section clock
-date +%s.%N
 section release
 cat /etc/os-release
 section identity

@@ -13,6 +13,7 @@ from typing import TypeVar
 import paramiko
 
 from dagfleet.errors import UnreachableError
+from dagfleet.probe.quiet import quieten
 from dagfleet.probe.refusal import ACCEPT, CONNECT_SECONDS, known_as, refusal
 from dagfleet.probe.target import Target
 
@@ -62,6 +63,7 @@ def accept(targets: Iterable[Target]) -> list[HostKey]:
 
 def shown_key(target: Target) -> HostKey:
     """Return the key the host shows now; raise UnreachableError when no SSH server answers."""
+    quieten()
     try:
         with socket.create_connection((target.address, target.port), timeout=CONNECT_SECONDS) as stream:
             transport = paramiko.Transport(stream)
