@@ -51,10 +51,15 @@ class Secrets:
     def masker(self) -> Callable[[str], str]:
         """Return a function that hides, in any text, every secret resolved by the time it is called."""
 
-        def hide(text: str) -> str:
-            return masker(self._values.values())(text)
+        known, hide = 0, masker(())
 
-        return hide
+        def hide_all(text: str) -> str:
+            nonlocal known, hide
+            if len(self._values) != known:
+                known, hide = len(self._values), masker(self._values.values())
+            return hide(text)
+
+        return hide_all
 
     def _from_source(self, name: str, secret: Secret) -> str:
         if secret.command is not None:
