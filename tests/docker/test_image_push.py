@@ -40,9 +40,9 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[docker.DockerCl
         process = subprocess.Popen(
             [
                 # In a network of its own: `--bridge=none` deletes the docker0 it finds, our own engine's.
-                "unshare", "--net", "--", "dockerd", "--host", f"unix://{socket}", "--data-root", str(folder / "data"),
-                "--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid"),
-                "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
+                "unshare", "--net", "--", "dockerd", "--host", f"unix://{socket}",
+                "--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"),
+                "--pidfile", str(folder / "pid"), "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
             ],
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
