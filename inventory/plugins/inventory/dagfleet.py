@@ -69,7 +69,8 @@ def _variables(fleet_file: "FleetFile", host_name: str, built: Any) -> dict[str,
     from dagfleet.derive import host_vars
 
     variables = host_vars(fleet_file.fleet, host_name, built)
-    known_hosts = shlex.quote(str(fleet_file.state / "known_hosts"))
+    # Quoted twice: Ansible splits the arguments, and ssh a file's name at its blanks.
+    known_hosts = shlex.quote(f'UserKnownHostsFile="{fleet_file.state / "known_hosts"}"')
     key = fleet_file.fleet.hosts[host_name].ssh.key
     return {
         **variables,
@@ -79,7 +80,7 @@ def _variables(fleet_file: "FleetFile", host_name: str, built: Any) -> dict[str,
         },
         "mesh_certificates_source": str(fleet_file.state / "pki" / "leaves" / host_name),
         "mesh_authorities_source": str(fleet_file.state / "pki"),
-        "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes",
+        "ansible_ssh_common_args": f"-o {known_hosts} -o StrictHostKeyChecking=yes",
         **(
             {"ansible_ssh_private_key_file": str(fleet_file.directory / Path(key).expanduser())}
             if key

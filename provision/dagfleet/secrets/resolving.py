@@ -8,6 +8,7 @@ from dagfleet.errors import ConfigurationError
 from dagfleet.fleet.loading import FleetFile
 from dagfleet.fleet.model import Generated, Secret
 from dagfleet.fleet.secret_rules import implicit_secrets
+from dagfleet.fleet.values import SECRET_SCHEME
 from dagfleet.secrets.masking import masker
 from dagfleet.secrets.sources import from_command, from_environment, from_file, generated
 from dagfleet.secrets.web_users import web_users
@@ -45,7 +46,7 @@ class Secrets:
 
     def web_users(self) -> str:
         """Return the web UI's users as lines `user:hash`, the same at every apply."""
-        name = self._file.fleet.control.web.users.removeprefix("secret://")
+        name = self._file.fleet.control.web.users.removeprefix(SECRET_SCHEME)
         return web_users(self.resolve(name), salt=self.resolve("web_users_salt"), secret=name)
 
     def masker(self) -> Callable[[str], str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -76,7 +77,7 @@ def fleet_in(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def listed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What `ansible-inventory --list` says."""
-    return listing(fleet_in(tmp_path_factory.mktemp("fleet")))
+    return listing(fleet_in(tmp_path_factory.mktemp("a fleet")))
 
 
 def listing(source: Path) -> dict[str, Any]:
@@ -84,6 +85,15 @@ def listing(source: Path) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def ssh_setting(variables: dict[str, Any], name: str) -> str:
+    """Return what ssh makes of a host's arguments."""
+    arguments = shlex.split(variables["ansible_ssh_common_args"])
+    shown = subprocess.run(
+        ["ssh", "-G", *arguments, "beta"], capture_output=True, text=True, check=True
+    ).stdout
+    return dict(line.split(" ", 1) for line in shown.splitlines() if " " in line)[name]
 
 
 def test_the_practice_fleet_is_an_inventory_without_warnings() -> None:
@@ -100,8 +110,8 @@ def test_each_host_has_its_connection_and_its_roles_variables(listed: dict[str, 
     beta = listed["_meta"]["hostvars"]["beta"]
     folder = Path(beta["dagfleet_file"]).parent
     assert beta["ansible_host"] == "10.0.1.2"
-    assert f"UserKnownHostsFile={folder}/.dagfleet/known_hosts" in beta["ansible_ssh_common_args"]
-    assert "StrictHostKeyChecking=yes" in beta["ansible_ssh_common_args"]
+    assert ssh_setting(beta, "userknownhostsfile") == f"{folder}/.dagfleet/known_hosts"
+    assert ssh_setting(beta, "stricthostkeychecking") == "true"
     assert beta["mesh_certificates_source"] == f"{folder}/.dagfleet/pki/leaves/beta"
     assert beta["mesh_authorities_source"] == f"{folder}/.dagfleet/pki"
     assert set(beta["base_record"]) == {"release", "config_hash", "applied_by"}
