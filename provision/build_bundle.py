@@ -1,4 +1,5 @@
 """Build hook: puts roles, playbooks, image contexts and both plugins' wheels into the `dagfleet` wheel."""
+
 import subprocess
 import sys
 import tempfile
@@ -8,7 +9,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-BUNDLED = ("ansible.cfg", "roles", "playbooks", "images", "inventory/plugins", "inventory/example", "inventory/lab", "requirements")
+BUNDLED = ("ansible.cfg", "roles", "playbooks", "images", "inventory/plugins", "inventory/example", "inventory/lab",
+           "requirements/control-plane.txt")  # fmt: skip
 GENERATED = {"__pycache__", ".dagfleet", ".build"}
 
 
