@@ -18,7 +18,7 @@ description:
 """
 
 TAIL_CHARACTERS = 4000
-_KEPT = ("msg", "stderr", "stdout", "module_stderr", "module_stdout", "rc", "cmd", "stderr_lines", "reason")
+_KEPT = ("msg", "stderr", "stdout", "module_stderr", "module_stdout", "rc", "cmd", "reason")
 
 
 class CallbackModule(CallbackBase):
@@ -74,8 +74,7 @@ class CallbackModule(CallbackBase):
             status=status,
             hidden=hidden,
             facts={} if hidden else _facts(result.result),
-            # Templates that cannot be rendered and modules that crash say why only in the exception.
-            error="" if hidden or not result.exception else str(result.exception.event.msg),
+            error="" if hidden or not result.exception else _innermost(result.exception.event),
             diff=[] if hidden else self._diffs(result.result),
         )
 
@@ -90,6 +89,13 @@ class CallbackModule(CallbackBase):
 
     def _emit(self, event: str, **values: Any) -> None:
         self._display.display(json.dumps({"event": event, **values}, default=str))
+
+
+def _innermost(event: Any) -> str:
+    """Return what the lowest cause said; those above it mostly say that something below them failed."""
+    while event.chain is not None:
+        event = event.chain.event
+    return str(event.msg)
 
 
 def _parts(result: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

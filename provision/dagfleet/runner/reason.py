@@ -10,8 +10,11 @@ from dagfleet.runner.events import Status, TaskEnded
 LINES = 8
 _NOISE = re.compile(
     r"^(non-zero return code|MODULE FAILURE|One or more items failed|All items completed"
-    r"|Task failed: (Module failed|Action failed)\.?|See stdout/stderr.*)",
+    r"|Task failed(: (Module|Action) failed)?\.?$|Error executing command\.$|See stdout/stderr.*)",
     re.IGNORECASE,
+)
+_PREAMBLE = re.compile(
+    r"^(Task failed: )?(Finalization of task args for '[^']+' failed: )?(Error while resolving value for '[^']+': )?"
 )
 _BLAME = re.compile(
     r"error|fail|cannot|could not|denied|refused|no such|not found|unable|invalid", re.IGNORECASE
@@ -66,7 +69,7 @@ def _message(facts: Mapping[str, Any], error: str) -> list[str]:
         while lines and _NOISE.match(lines[0].strip()):
             lines = lines[1:]
         if lines:
-            return [lines[0].strip(), *lines[1:]]
+            return [_PREAMBLE.sub("", lines[0].strip()), *lines[1:]]
     return []
 
 

@@ -36,9 +36,7 @@ def report(**changes: Any) -> HostReport:
 
 
 def listener(port: int, process: str, **more: Any) -> Listener:
-    return Listener(
-        **{"address": "0.0.0.0", "port": port, "process": process, "pid": 812, "unit": None, **more}
-    )
+    return Listener(**{"address": "*", "port": port, "process": process, "pid": 812, "unit": None, **more})
 
 
 def engine(**changes: Any) -> Engine:

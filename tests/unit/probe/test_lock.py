@@ -169,5 +169,5 @@ def test_a_lock_in_use_is_broken_by_force_only(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DagfleetError, match="the lock in .*file cannot be used"):
+    with pytest.raises(DagfleetError, match=r"the lock in .*file cannot be used"):
         fleet_lock(tmp_path / "file").take()

