@@ -96,6 +96,11 @@ def ssh_setting(variables: dict[str, Any], name: str) -> str:
     return dict(line.split(" ", 1) for line in shown.splitlines() if " " in line)[name]
 
 
+def test_the_example_is_an_inventory_without_warnings() -> None:
+    done = ansible("ansible-inventory", "-i", "inventory/example", "--graph")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_practice_fleet_is_an_inventory_without_warnings() -> None:
     done = ansible("ansible-inventory", "-i", "inventory/lab", "--graph")
     assert done.returncode == 0

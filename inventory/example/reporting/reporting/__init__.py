@@ -1,0 +1,1 @@
+"""A code location for a host without Docker."""

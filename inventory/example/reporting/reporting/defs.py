@@ -1,0 +1,27 @@
+"""How full the host's disk is, each morning."""
+
+import shutil
+
+import dagster as dg
+
+
+@dg.asset(group_name="host")
+def disk_space() -> dg.MaterializeResult:
+    """The disk of the host that runs this location, in GiB."""
+    usage = shutil.disk_usage("/")
+    return dg.MaterializeResult(
+        metadata={
+            "total": usage.total / 2**30,
+            "free": usage.free / 2**30,
+            "used_share": usage.used / usage.total,
+        }
+    )
+
+
+report = dg.define_asset_job("disk_report", selection=[disk_space])
+
+defs = dg.Definitions(
+    assets=[disk_space],
+    jobs=[report],
+    schedules=[dg.ScheduleDefinition(job=report, cron_schedule="0 6 * * *")],
+)
