@@ -6,15 +6,11 @@ import dagster as dg
 
 
 @dg.asset(group_name="host")
-def disk_space() -> dg.MaterializeResult:
+def disk_space(context: dg.AssetExecutionContext) -> None:
     """The disk of the host that runs this location, in GiB."""
     usage = shutil.disk_usage("/")
-    return dg.MaterializeResult(
-        metadata={
-            "total": usage.total / 2**30,
-            "free": usage.free / 2**30,
-            "used_share": usage.used / usage.total,
-        }
+    context.add_output_metadata(
+        {"total": usage.total / 2**30, "free": usage.free / 2**30, "used_share": usage.used / usage.total}
     )
 
 
