@@ -9,13 +9,21 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-BUNDLED = ("ansible.cfg", "roles", "playbooks", "images", "inventory/plugins", "inventory/example", "inventory/lab",
-           "requirements/control-plane.txt")  # fmt: skip
+BUNDLED = (
+    "ansible.cfg",
+    "images",
+    "inventory/example",
+    "inventory/lab",
+    "inventory/plugins",
+    "playbooks",
+    "requirements/control-plane.txt",
+    "roles",
+)
 GENERATED = {"__pycache__", ".dagfleet", ".build"}
 
 
 class BundleHook(BuildHookInterface[Any]):
-    """Adds the repository's data folders under `dagfleet/_bundle`; an editable install reads them in place."""
+    """Adds the repository's data folders under `dagfleet/_bundle`; editable installs read them in place."""
 
     PLUGIN_NAME = "custom"
 
