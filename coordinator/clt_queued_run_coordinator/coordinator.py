@@ -11,7 +11,7 @@ from dagster._core.run_coordinator.base import SubmitRunContext
 from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from dagster._serdes import ConfigurableClassData
 
-from clt_queued_run_coordinator import checks
+from clt_queued_run_coordinator import checks, sole
 from clt_queued_run_coordinator.errors import CoordinatorConfigError
 from clt_queued_run_coordinator.overrides import overridden
 from clt_queued_run_coordinator.schema import Extensions, config_schema, split
@@ -34,7 +34,7 @@ class CLTQueuedRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
         **base: Any,
     ) -> None:
         self._extensions = extensions or Extensions()
-        found = checks.problems(base, self._extensions)
+        found = [*sole.problems(), *checks.problems(base, self._extensions)]
         if found:
             raise CoordinatorConfigError(found)
         self._configured = base

@@ -1,13 +1,16 @@
 """Runs of unmapped locations: Dagster's own launcher, which has the code server execute them."""
 
+from typing import Any
+
 from dagster import DagsterInstance, DefaultRunLauncher
 from dagster._core.events import EngineEventData
-from dagster._core.launcher.base import LaunchRunContext
+from dagster._core.launcher.base import LaunchRunContext, RunLauncher
 
 from dagster_multihost_launcher import routing
 from dagster_multihost_launcher.errors import LaunchError
 from dagster_multihost_launcher.settings import Settings
 from dagster_multihost_launcher.worker import DEFAULT, LAUNCHER_TYPE_TAG
+from dagster_multihost_launcher.worker_instance import WorkerInstance
 
 
 class Delegate:
@@ -15,7 +18,13 @@ class Delegate:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.launcher = DefaultRunLauncher()
+        self._instance: WorkerInstance | None = None
+        self.launcher: RunLauncher[Any] = DefaultRunLauncher()
+
+    def register_instance(self, instance: DagsterInstance) -> None:
+        """Take the instance: what code servers get of it can be loaded without our packages."""
+        self._instance = WorkerInstance(instance)  # kept here, because the launcher only refers to it weakly
+        self.launcher.register_instance(self._instance)
 
     def launch(self, instance: DagsterInstance, context: LaunchRunContext) -> None:
         """Hand the run to its code server; raise `LaunchError` if `strict` forbids that."""

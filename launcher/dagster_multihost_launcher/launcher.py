@@ -17,7 +17,7 @@ from dagster._core.launcher.base import (
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from docker.errors import NotFound
 
-from dagster_multihost_launcher import checks, commands, debug, health, routing
+from dagster_multihost_launcher import checks, commands, debug, health, routing, sole
 from dagster_multihost_launcher.delegate import Delegate
 from dagster_multihost_launcher.errors import HostUnreachable, LauncherConfigError, LaunchError
 from dagster_multihost_launcher.hosts import Hosts
@@ -45,7 +45,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
     """
 
     def __init__(self, settings: Settings, inst_data: ConfigurableClassData | None = None) -> None:
-        found = checks.problems(settings)
+        found = [*sole.problems(), *checks.problems(settings)]
         if found:
             raise LauncherConfigError(found)
         for sentence in checks.warnings(settings):
@@ -93,7 +93,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
     def register_instance(self, instance: DagsterInstance) -> None:
         """Take the instance, for the delegate too."""
         super().register_instance(instance)
-        self._delegate.launcher.register_instance(instance)
+        self._delegate.register_instance(instance)
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's worker.
@@ -136,7 +136,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         if run is None or run.is_finished:
             return False
         if not self._in_container(run):
-            return bool(self._delegate.launcher.terminate(run_id))  # type: ignore[no-untyped-call]
+            return bool(self._delegate.launcher.terminate(run_id))
         if run.status != DagsterRunStatus.CANCELING:
             instance.report_run_canceling(run)
         self._terminations.begin(
@@ -185,7 +185,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
 
     def join(self, timeout: int = 30) -> None:
         """Wait for runs in code servers, and for terminations."""
-        self._delegate.launcher.join(timeout)  # type: ignore[no-untyped-call]
+        self._delegate.launcher.join(timeout)
         self._terminations.join(timeout)
 
     def dispose(self) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from clt_queued_run_coordinator import sole
 from clt_queued_run_coordinator.coordinator import CLTQueuedRunCoordinator
 from clt_queued_run_coordinator.errors import CoordinatorConfigError
 from dagster import QueuedRunCoordinator
@@ -120,3 +121,16 @@ def test_settings_that_override_nothing_are_not_reported(
     with caplog.at_level(logging.ERROR):
         context.instance.get_concurrency_config()
     assert caplog.records == []
+
+
+def test_another_distribution_of_the_same_import_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    providers = {"clt_queued_run_coordinator": ["dagfleet-coordinator", "somebody-elses"]}
+    monkeypatch.setattr(sole, "packages_distributions", lambda: providers)
+    sole.intruders.cache_clear()
+    with pytest.raises(
+        CoordinatorConfigError, match="somebody-elses installs the same module as dagfleet-coordinator"
+    ):
+        loaded({})
+    monkeypatch.undo()
+    sole.intruders.cache_clear()
+    assert sole.intruders() == ()
