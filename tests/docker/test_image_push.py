@@ -42,7 +42,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[docker.DockerCl
                 # In a network of its own: `--bridge=none` deletes the docker0 it finds, our own engine's.
                 "unshare", "--net", "--", "dockerd", "--host", f"unix://{socket}",
                 "--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"),
-                "--pidfile", str(folder / "pid"), "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
+                "--pidfile", str(folder / "pid"), "--bridge=none", "--iptables=false",
             ],
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip

@@ -44,10 +44,13 @@ def build(
 ) -> None:
     """Build `reference`, labelled with `digest`; raise DagfleetError with the builder's own last lines.
 
-    `context` needs a `Dockerfile`. `progress` is called with each line that the builder prints.
+    `context` needs a `Dockerfile`, whose base image is the argument `BASE`. `progress` is called with each
+    line that the builder prints.
     """
     from docker.errors import APIError
 
+    if "BASE" in arguments:
+        _require_base(client, arguments["BASE"])
     lines: list[str] = []
     with build_context(context) as archive:
         try:
@@ -57,22 +60,32 @@ def build(
             )  # fmt: skip
             for event in events:
                 if "error" in event:
-                    raise _failure(reference, arguments, lines, str(event["error"]))
+                    raise _failure(reference, lines, str(event["error"]))
                 for line in str(event.get("stream", "")).splitlines():
                     if line.strip():
                         lines.append(line)
                         if progress:
                             progress(line)
         except APIError as error:
-            raise _failure(reference, arguments, lines, str(error.explanation or error)) from error
+            raise _failure(reference, lines, str(error.explanation or error)) from error
 
 
-def _failure(reference: str, arguments: Mapping[str, str], lines: list[str], reason: str) -> DagfleetError:
-    base = arguments.get("BASE")
-    if base and not any(line.startswith("Step 3/") for line in lines) and "returned a non-zero" not in reason:
-        return ConfigurationError(
-            f"the image {reference} cannot be built on {base}: {reason}",
-            fix="set images.base in fleet.yml to an image that this Docker has or can pull",
-        )
+def _require_base(client: "DockerClient", base: str) -> None:
+    """Have `base` before a large context is sent in vain."""
+    from docker.errors import DockerException, ImageNotFound
+
+    try:
+        client.images.get(base)
+    except ImageNotFound:
+        try:
+            client.images.pull(base)
+        except DockerException as error:
+            raise ConfigurationError(
+                f"the base image {base} is not on this Docker and cannot be pulled: {error}",
+                fix="set images.base in fleet.yml to an image that this Docker has or can pull",
+            ) from error
+
+
+def _failure(reference: str, lines: list[str], reason: str) -> DagfleetError:
     told = "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])
     return DagfleetError(f"building {reference} failed: {reason}\n{told}", fix="mend that, then try again")

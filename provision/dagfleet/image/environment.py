@@ -6,7 +6,9 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dagfleet.errors import ConfigurationError, DagfleetError
 from dagfleet.image.digest import content_digest
+from dagfleet.image.scratch import scratch_folder
 from dagfleet.image.target import Target
 from dagfleet.image.uv import run_uv
 from dagfleet.paths import cache
@@ -40,6 +42,30 @@ def wheel_environment(wheels: Iterable[Path], target: Target, destination: Path)
     return destination
 
 
+def require_complete(
+    wheel: Path, target: Target, *, installed: Path | None = None, wheels: Path | None = None
+) -> None:
+    """Raise ConfigurationError when a project needs what is neither `installed` (a tree) nor in `wheels`.
+
+    A lock that is older than its pyproject.toml is found here rather than by an import on a host.
+    """
+    with scratch_folder() as scratch:
+        packages = target.packages(installed or scratch)
+        try:
+            run_uv(
+                "pip", "install", "--quiet", "--dry-run", "--offline", "--no-index", "--no-cache",
+                *_for(target), "--target", str(packages),
+                *(("--find-links", str(wheels)) if wheels else ()), str(wheel),
+                doing="comparing the lock with the project",
+            )  # fmt: skip
+        except DagfleetError as error:
+            name = wheel.name.split("-")[0]
+            raise ConfigurationError(
+                f"the requirements.txt of {name} lacks what its pyproject.toml asks for; {error.message}",
+                fix="lock it again: uv pip compile --generate-hashes pyproject.toml -o requirements.txt",
+            ) from error
+
+
 def publish(made: Path, destination: Path) -> Path:
     """Move a finished folder to its place in the cache; if another process was faster, its result stands."""
     try:
@@ -54,9 +80,8 @@ def _install(what: Sequence[str], target: Target, tree: Path) -> None:
     packages = target.packages(tree)
     packages.mkdir(parents=True)
     run_uv(
-        "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:",
-        "--python", sys.executable, "--python-version", target.python,
-        "--python-platform", target.uv_platform, "--target", str(packages), *what,
+        "pip", "install", "--quiet", "--no-deps",
+        *_for(target), "--target", str(packages), *what,
         doing="installing the packages of an image",
     )  # fmt: skip
     if (packages / "bin").is_dir():
@@ -67,6 +92,13 @@ def _install(what: Sequence[str], target: Target, tree: Path) -> None:
         for path in packages.glob(f"*.dist-info/{trace}"):
             path.unlink()
     (packages / ".lock").unlink(missing_ok=True)
+
+
+def _for(target: Target) -> tuple[str, ...]:
+    return (
+        "--python", sys.executable, "--python-version", target.python,
+        "--python-platform", target.uv_platform, "--only-binary", ":all:",
+    )  # fmt: skip
 
 
 def repoint(script: Path) -> None:

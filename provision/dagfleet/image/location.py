@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dagfleet.image.build import Progress, build, engine_architecture, has_content
 from dagfleet.image.digest import content_digest, source_files
-from dagfleet.image.environment import locked_environment, wheel_environment
+from dagfleet.image.environment import locked_environment, require_complete, wheel_environment
 from dagfleet.image.scratch import scratch_folder
 from dagfleet.image.sources import LOCK, Sources
 from dagfleet.image.target import Target
@@ -42,15 +42,17 @@ def build_location(
     )
     if has_content(docker_client, reference, digest):
         return reference
+    third_party = locked_environment(sources.lock(target), target)
     with scratch_folder() as scratch:
+        code = _code(folder, target, third_party, scratch / "code")
         build(
             docker_client,
             reference,
             {
                 "Dockerfile": _dockerfile(),
-                "third-party": locked_environment(sources.lock(target), target),
+                "third-party": third_party,
                 "plugins": wheel_environment(plugin_wheels(), target, scratch / "plugins"),
-                "code": _code(folder, target, scratch / "code"),
+                "code": code,
             },
             arguments={"BASE": base, "PYTHON": target.python},
             digest=digest,
@@ -59,9 +61,11 @@ def build_location(
     return reference
 
 
-def _code(folder: Path, target: Target, destination: Path) -> Path:
+def _code(folder: Path, target: Target, third_party: Path, destination: Path) -> Path:
     if (folder / "pyproject.toml").is_file():
-        return wheel_environment([build_wheel(folder)], target, destination)
+        wheel = build_wheel(folder)
+        require_complete(wheel, target, installed=third_party)
+        return wheel_environment([wheel], target, destination)
     packages = target.packages(destination)
     for name, path in source_files(folder):
         if name != LOCK:

@@ -12,6 +12,7 @@ from uv import find_uv_bin
 from dagfleet.derive.artifacts import ProcessRelease
 from dagfleet.image.context import write_archive
 from dagfleet.image.digest import content_digest
+from dagfleet.image.environment import require_complete
 from dagfleet.image.scratch import scratch_folder
 from dagfleet.image.sources import Sources
 from dagfleet.image.target import Target
@@ -45,8 +46,11 @@ def process_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
         sources, target = _sources(fleet_file, location), Target()
         with scratch_folder() as scratch:
             wheels = _download(sources.lock(target), target, scratch / "wheels")
-            for wheel in (*map(build_wheel, sources.folders), *plugin_wheels()):
+            projects = [build_wheel(folder) for folder in sources.folders]
+            for wheel in (*projects, *plugin_wheels()):
                 shutil.copy(wheel, wheels)
+            for project in projects:
+                require_complete(project, target, wheels=wheels)
             archive = scratch / "release.tar"
             with archive.open("wb") as file:
                 write_archive(file, _packed(wheels))
