@@ -109,7 +109,7 @@ def test_a_ca_bundle_in_the_environment_changes_nothing(
 def test_a_host_that_is_not_whom_we_asked_for_is_refused(fleet_file: FleetFile) -> None:
     client = docker_endpoint(fleet_file, "alpha", "reader", unlock=lambda: unlock(fleet_file), timeout=5)
 
-    with pytest.raises((RequestException, DockerException), match="not valid for .127"):
+    with pytest.raises((RequestException, DockerException), match=r"not valid for .127"):
         client.ping()
     client.close()
 
