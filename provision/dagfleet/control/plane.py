@@ -86,7 +86,7 @@ class Plane:
         """Return every code location with its state."""
         answer = self._session.query(documents.LOCATIONS)["workspaceOrError"]
         if answer["__typename"] != "Workspace":
-            raise WebError(f"Dagster cannot read its workspace: {_headline(answer.get('message', ''))}")
+            raise WebError(f"Dagster cannot read its workspace: {headline(answer.get('message', ''))}")
         return [_location(entry) for entry in answer["locationEntries"]]
 
     def daemons(self) -> list[Daemon]:
@@ -97,7 +97,7 @@ class Plane:
                 kind=status["daemonType"],
                 required=status["required"],
                 healthy=bool(status["healthy"]),
-                error=next((_headline(error["message"]) for error in status["lastHeartbeatErrors"]), None),
+                error=next((headline(error["message"]) for error in status["lastHeartbeatErrors"]), None),
             )
             for status in statuses
         ]
@@ -139,7 +139,7 @@ class Plane:
         if answer["__typename"] != "LaunchRunSuccess":
             reasons = [error["message"] for error in answer.get("errors", ())] or [answer.get("message", "")]
             raise WebError(
-                f"job {selector.job} of {selector.location} was not launched: {_headline(reasons[0])}",
+                f"job {selector.job} of {selector.location} was not launched: {headline(reasons[0])}",
                 fix="see that the location is loaded and names this job: dagfleet status",
             )
         return str(answer["run"]["runId"])
@@ -148,7 +148,7 @@ class Plane:
         """Return a run's state."""
         answer = self._session.query(documents.RUN, {"runId": run_id})["runOrError"]
         if answer["__typename"] != "Run":
-            raise WebError(f"run {run_id}: {_headline(answer.get('message', 'there is none'))}")
+            raise WebError(f"run {run_id}: {headline(answer.get('message', 'there is none'))}")
         return RunState(
             run_id=answer["runId"],
             job=answer["jobName"],
@@ -181,7 +181,7 @@ class Plane:
         """Let the web server read its workspace again."""
         answer = self._session.query(documents.RELOAD)["reloadWorkspace"]
         if answer["__typename"] != "Workspace":
-            raise WebError(f"the workspace was not reloaded: {_headline(answer.get('message', ''))}")
+            raise WebError(f"the workspace was not reloaded: {headline(answer.get('message', ''))}")
 
 
 def _location(entry: Mapping[str, Any]) -> LoadedLocation:
@@ -198,18 +198,19 @@ def _location(entry: Mapping[str, Any]) -> LoadedLocation:
 
 
 def _load_error(error: Mapping[str, Any]) -> str | None:
-    """Return the innermost cause's first line: it names what a person can mend."""
+    """Return the innermost cause that people can mend: gRPC's own is a page of its internals."""
     if error["__typename"] != "PythonError":
         return None
-    innermost = (error.get("causes") or [error])[-1]
-    return _headline(innermost["message"])
+    chain = [error, *(error.get("causes") or ())]
+    telling = [cause for cause in chain if cause["className"] != "_InactiveRpcError"]
+    return headline((telling or chain)[-1]["message"])
 
 
-def _headline(message: str) -> str:
+def headline(message: str) -> str:
     """Return the line of an error that tells most: the last one that names an exception, else the first."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     for line in reversed(lines):
         name = line.partition(":")[0]
         if name.endswith(("Error", "Exception")) and " " not in name:
-            return line
+            return line.removeprefix(name.rpartition(".")[0]).lstrip(".")
     return lines[0] if lines else "no reason given"
