@@ -100,7 +100,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     definitions.write_text(_DEFINITIONS)
     (folder / "absent").mkdir()
     (folder / "absent" / "sitecustomize.py").write_text(_WITHOUT_US)
-    environment = {**os.environ, "PYTHONPATH": str(folder / "absent"), "DAGSTER_HOME": str(folder / "home")}
+    environment = {**os.environ, "PYTHONPATH": str(folder / "absent")}
+    environment.pop("DAGSTER_HOME", None)  # a code server gets its instance with each run
     with ExitStack() as stack:
         config = {**launcher_config(docker_hosts=[_MAPPED]), **_COORDINATOR, **_RESUMING}
         instance = stack.enter_context(instance_from(folder / "home", config))

@@ -64,17 +64,21 @@ def test_clean_up_leaves_recent_containers_for_whoever_wants_to_look(fleet: Load
 def test_a_host_that_does_not_answer_is_reported_and_does_not_stop_the_clean_up(
     fleet: Load, docker: APIClient
 ) -> None:
-    instance = fleet()
-    run = launched(instance, docker)
-    instance.report_run_failed(run)
     dark = {
         "host_name": "dark",
         "docker_url": "tcp://127.0.0.1:1",
         "insecure": True,
         "location_names": ["other"],
     }
-    beta = {"host_name": "beta", "docker_url": "unix:///var/run/docker.sock", "location_names": ["etl"]}
-    both = fleet(docker_hosts=[dark, beta])
-    outcome = administered(both, **{"multihost/cleanup_max_age_hours": "0"})["multihost_container_cleanup"]
+    beta = {
+        "host_name": "beta",
+        "docker_url": "unix:///var/run/docker.sock",
+        "location_names": ["etl"],
+        "network": "none",
+    }
+    instance = fleet(docker_hosts=[dark, beta])
+    instance.report_run_failed(launched(instance, docker))
+    tags = {"multihost/cleanup_max_age_hours": "0"}
+    outcome = administered(instance, **tags)["multihost_container_cleanup"]
     assert outcome["removed"] == 1
     assert "dark" in outcome["unreachable"]

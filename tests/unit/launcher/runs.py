@@ -31,7 +31,8 @@ def instance_from(folder: Path, config: Mapping[str, Any]) -> Iterator[DagsterIn
 
     Its SQLite files are copies of empty ones, because creating the tables anew takes a second.
     """
-    shutil.copytree(_empty_storage(), folder, dirs_exist_ok=True)
+    if not (folder / "history").exists():
+        shutil.copytree(_empty_storage(), folder, dirs_exist_ok=True)
     _write(folder, config)
     with DagsterInstance.from_config(str(folder)) as instance:
         yield instance
