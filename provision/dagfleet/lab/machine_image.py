@@ -21,7 +21,7 @@ INSTALLED = (
 # Downloaded, not installed: roles install them for real, without the network and the wait.
 CACHED = (
     "docker.io", "haproxy", "postgresql", "pgbouncer", "python3-psycopg2", "python3-requests",
-    "python3-cryptography", "python3-venv", "python3-passlib", "acl", "openssl", "socat", "curl", "rsyslog",
+    "python3-cryptography", "python3-venv", "python3-packaging", "python3-passlib", "acl", "openssl", "socat", "curl", "rsyslog",
 )  # fmt: skip
 
 # Pause and memory limits of a machine must reach the containers inside it, so its dockerd places them
