@@ -1,0 +1,1 @@
+import a_module_that_nobody_installed  # noqa: F401 -- that is what is wrong with it
