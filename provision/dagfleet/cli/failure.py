@@ -67,7 +67,7 @@ def report(error: DagfleetError, out: Terminal) -> int:
 def sentence(text: str) -> str:
     """Return the text ended like a sentence, its first letter as it is: it may be a name or a command."""
     text = text.rstrip()
-    return text if text.endswith((".", "!", "?", ":", '"')) or "\n" in text else f"{text}."
+    return text if text.endswith((".", "!", "?", ":")) or "\n" in text else f"{text}."
 
 
 def _print_problems(error: FleetFileError, out: Terminal) -> None:

@@ -39,6 +39,8 @@ def run(work: Work, phases: Sequence[Phase]) -> None:
                 if at is not phases[0]:
                     work.lock.confirm()
                 at.run(work)
+                if work.hosts and not work.going:
+                    break
         except KeyboardInterrupt:
             raise _interrupted(work, at) from None
         except DagfleetError as error:

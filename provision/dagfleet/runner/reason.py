@@ -14,7 +14,8 @@ _NOISE = re.compile(
     re.IGNORECASE,
 )
 _PREAMBLE = re.compile(
-    r"^(Task failed: )?(Finalization of task args for '[^']+' failed: )?(Error while resolving value for '[^']+': )?"
+    r"^(Task failed: )?(Finalization of task args for '[^']+' failed: )?"
+    r"(Error while resolving value for '[^']+': )?"
 )
 _BLAME = re.compile(
     r"error|fail|cannot|could not|denied|refused|no such|not found|unable|invalid", re.IGNORECASE

@@ -1,0 +1,94 @@
+import re
+from pathlib import Path
+
+import pytest
+from dagfleet.cli.first_file import fleet_name, hosts_from
+from dagfleet.cli.main import run
+from dagfleet.errors import ConfigurationError
+from dagfleet.fleet import load_fleet
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    folder = tmp_path / "prod"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("DAGFLEET_CA_PASSPHRASE", raising=False)
+    return folder
+
+
+def test_a_first_file_can_be_used_as_it_is(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", "ops@10.0.1.1", "worker=ops@10.0.1.2", "10.0.1.3", "--process", "10.0.1.3"]) == 0
+    fleet = load_fleet(here / "fleet.yml").fleet
+    assert fleet.name == "prod"
+    assert fleet.control.host == "alpha"
+    assert {name: host.address for name, host in fleet.hosts.items()} == {
+        "alpha": "10.0.1.1",
+        "worker": "10.0.1.2",
+        "beta": "10.0.1.3",
+    }
+    assert fleet.hosts["alpha"].ssh.user == "ops"
+    assert not fleet.hosts["beta"].runs_docker
+    said = capfd.readouterr().out
+    assert said.splitlines()[-1] == "Next: dagfleet check --accept-new-host-keys"
+
+
+def test_the_locations_in_its_comments_are_right_too(here: Path) -> None:
+    assert run(["init", "ops@10.0.1.1", "ops@10.0.1.2"]) == 0
+    text = (here / "fleet.yml").read_text()
+    # Taking the comment signs away, as a reader would.
+    locations = re.findall(r"^# (locations:|  .*)$", text, re.MULTILINE)
+    secret = re.findall(r"^#(  warehouse: .*)$", text, re.MULTILINE)
+    whole = text.replace("secrets:\n", "\n".join([*locations, "secrets:", *secret, ""]), 1)
+    (here / "whole.yml").write_text(whole)
+    assert load_fleet(here / "whole.yml").fleet.locations["etl"].hosts == ("beta",)
+
+
+def test_an_existing_file_is_never_overwritten(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (here / "fleet.yml").write_text("mine")
+    assert run(["init", "10.0.1.1"]) == 3
+    assert (here / "fleet.yml").read_text() == "mine"
+    assert "is there already" in capfd.readouterr().err
+
+
+def test_with_a_passphrase_the_authorities_are_made(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGFLEET_CA_PASSPHRASE", "a long passphrase")
+    assert run(["init", "10.0.1.1"]) == 0
+    assert (here / ".dagfleet" / "pki" / "mesh" / "ca.key").stat().st_mode & 0o777 == 0o600
+    assert (here / ".dagfleet" / ".gitignore").read_text() == "*\n"
+
+
+def test_without_one_the_first_apply_makes_them(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", "10.0.1.1"]) == 0
+    assert not (here / ".dagfleet" / "pki").exists()
+    assert "DAGFLEET_CA_PASSPHRASE" in capfd.readouterr().out
+
+
+def test_without_hosts_and_without_a_terminal_it_says_what_to_type(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["init"]) == 3
+    assert "dagfleet init ops@10.0.1.1" in capfd.readouterr().err
+
+
+def test_an_address_that_is_none_writes_nothing(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", "ops@10.0.1.999"]) == 3
+    assert not (here / "fleet.yml").exists()
+    assert "10.0.1.999" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["ops@", "=10.0.1.1", "@10.0.1.1"])
+def test_a_word_that_names_no_host_is_refused(word: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not a host"):
+        hosts_from([word])
+
+
+def test_names_given_are_not_given_again() -> None:
+    assert [host.name for host in hosts_from(["10.0.1.1", "alpha=10.0.1.2", "10.0.1.3"])] == [
+        "beta",
+        "alpha",
+        "gamma",
+    ]
+
+
+@pytest.mark.parametrize(("folder", "name"), [("My Fleet", "my-fleet"), ("2024", "prod"), ("prod", "prod")])
+def test_the_fleet_is_named_after_its_folder(folder: str, name: str) -> None:
+    assert fleet_name(folder) == name
