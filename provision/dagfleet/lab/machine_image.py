@@ -1,8 +1,11 @@
 """The practice machines' image: a Debian with systemd and sshd, made without any registry."""
 
+import fcntl
 import hashlib
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import docker
@@ -21,7 +24,8 @@ INSTALLED = (
 # Downloaded, not installed: roles install them for real, without the network and the wait.
 CACHED = (
     "docker.io", "haproxy", "postgresql", "pgbouncer", "python3-psycopg2", "python3-requests",
-    "python3-cryptography", "python3-venv", "python3-packaging", "python3-passlib", "acl", "openssl", "socat", "curl", "rsyslog",
+    "python3-cryptography", "python3-venv", "python3-packaging", "python3-passlib",
+    "acl", "openssl", "socat", "curl", "rsyslog",
 )  # fmt: skip
 
 # Pause and memory limits of a machine must reach the containers inside it, so its dockerd places them
@@ -80,8 +84,9 @@ def ensure(client: docker.DockerClient) -> str:
         client.images.get(name)
     except ImageNotFound:
         archive = cache() / "lab" / f"machine-{name.rpartition(':')[2]}.tar"
-        if not archive.exists():
-            _bootstrap(archive)
+        with _alone(archive.parent):
+            if not archive.exists():
+                _bootstrap(archive)
         repository, _, tag = name.rpartition(":")
         client.api.import_image_from_file(
             str(archive), repository=repository, tag=tag, changes=['CMD ["/sbin/init"]']
@@ -89,9 +94,17 @@ def ensure(client: docker.DockerClient) -> str:
     return name
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from making the same archive meanwhile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "machine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _bootstrap(archive: Path) -> None:
     engine.ensure_packages(mmdebstrap="mmdebstrap")
-    archive.parent.mkdir(parents=True, exist_ok=True)
     for outdated in archive.parent.glob("machine-*.tar"):
         outdated.unlink()
     with tempfile.TemporaryDirectory() as folder:
