@@ -21,7 +21,7 @@ TAIL_CHARACTERS = 4000
 _KEPT = ("msg", "stderr", "stdout", "module_stderr", "module_stdout", "rc", "cmd", "reason")
 
 
-class CallbackModule(CallbackBase):
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no types
     """Writes events to stdout; dagfleet.runner.events has their Python side."""
 
     CALLBACK_VERSION = 2.0

@@ -17,6 +17,7 @@ from dagfleet.errors import (
 from dagfleet.phases.interrupted import StoppedError
 
 UNTOUCHED = "Nothing was touched."
+COMMANDS = frozenset({"dagfleet", "docker", "journalctl", "make", "rm", "ssh", "systemctl"})
 
 
 def guarded(
@@ -58,7 +59,7 @@ def report(error: DagfleetError, out: Terminal) -> int:
     else:
         out.say(out.paint(sentence(error.message), fg="red"))
         if error.fix:
-            out.say(sentence(error.fix))
+            out.say(capital(sentence(error.fix)))
         for note in getattr(error, "__notes__", [UNTOUCHED] if isinstance(error, ConfigurationError) else []):
             out.say(note)
     return error.exit_code
@@ -68,6 +69,12 @@ def sentence(text: str) -> str:
     """Return the text ended like a sentence, its first letter as it is: it may be a name or a command."""
     text = text.rstrip()
     return text if text.endswith((".", "!", "?", ":")) or "\n" in text else f"{text}."
+
+
+def capital(text: str) -> str:
+    """Return the text with its first letter large, unless it starts with a command or a name."""
+    word, _, _ = text.partition(" ")
+    return text if not word.isalpha() or word in COMMANDS else text[0].upper() + text[1:]
 
 
 def _print_problems(error: FleetFileError, out: Terminal) -> None:

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Prints what is true on this host, in sections, for dagfleet.probe.parse. It only reads, needs a POSIX shell and nothing
 # else, and runs as root (or as the login user when sudo asks for a password, then much is missing).
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

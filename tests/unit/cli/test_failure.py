@@ -44,7 +44,11 @@ def test_every_error_has_its_exit_code(error: BaseException, code: int) -> None:
 
 def test_the_fact_comes_first_and_the_next_step_below() -> None:
     _, said = failing(UnreachableError("beta cannot be reached", fix="switch it on"))
-    assert said == "beta cannot be reached.\nswitch it on.\n"
+    assert said == "beta cannot be reached.\nSwitch it on.\n"
+
+
+def test_a_command_to_type_is_printed_as_it_is_typed() -> None:
+    assert failing(DagfleetError("not applied yet", fix="dagfleet apply"))[1].endswith("\ndagfleet apply.\n")
 
 
 def test_all_mistakes_of_a_file_are_aligned() -> None:
@@ -107,7 +111,7 @@ def test_a_mistyped_option_does_not_look_like_pending_changes(capfd: pytest.Capt
 def test_a_host_that_is_not_there_is_recognised(capfd: pytest.CaptureFixture[str], fleet_yml: str) -> None:
     code, said = said_by(capfd, "-f", fleet_yml, "check", "--limit", "bta")
     assert code == 3
-    assert 'no host is named "bta".\ndid you mean "beta"?' in said
+    assert 'no host is named "bta".\nDid you mean "beta"?' in said
 
 
 def test_a_strange_time_is_refused(capfd: pytest.CaptureFixture[str], fleet_yml: str) -> None:

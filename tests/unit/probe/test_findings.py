@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from dagfleet.derive.ports import location_port
 from dagfleet.fleet.model import Fleet
@@ -75,6 +77,13 @@ def test_a_stale_code_server_on_a_locations_port_is_found(fleet: Fleet) -> None:
     stale = listener(port, "dagster", address="127.0.0.1")
     finding = only(fleet, listeners=(stale,), record=RECORD)
     assert finding.fact == f"port {port} is taken by dagster (pid 812), location etl needs it"
+
+
+def test_a_login_that_cannot_see_owners_blames_nobody(fleet: Fleet) -> None:
+    unseen = replace(listener(4443, "haproxy"), process=None, pid=None)
+    assert (
+        only(fleet, listeners=(unseen,), privilege=Privilege.PASSWORD).fact == "sudo asks ops for a password"
+    )
 
 
 def test_a_locations_own_container_holds_its_port(fleet: Fleet) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dagfleet.derive.ports import location_port
 from dagfleet.probe.findings.finding import Finding, Subject
-from dagfleet.probe.report import HostReport, Listener
+from dagfleet.probe.report import HostReport, Listener, Privilege
 
 DATABASE_PORT = 6432
 WEB_SERVER_PORT = 3000
@@ -39,6 +39,8 @@ def needs(subject: Subject) -> Iterable[Need]:
 
 def ports(subject: Subject) -> Iterable[Finding]:
     """A taken port stops a service, or worse: a second code server shares it in silence (SO_REUSEPORT)."""
+    if subject.report.privilege in {Privilege.PASSWORD, Privilege.NONE}:
+        return  # Only root sees who listens; our own services would look foreign.
     for need in needs(subject):
         for listener in subject.report.listeners:
             if (
