@@ -15,7 +15,7 @@ IDENTITIES = ("reader", "launcher", "beta")
 
 
 def main(directory: Path, hosts: dict[str, list[dict[str, object]]]) -> None:
-    """Make the authorities once, a certificate for each request that has none, and clients to try them with."""
+    """Make the authorities once, a certificate for each new request, and clients to try them with."""
     if (directory / "docker").exists():
         authorities = Authorities.load(directory).unlock(PASSPHRASE)
     else:
@@ -30,9 +30,7 @@ def main(directory: Path, hosts: dict[str, list[dict[str, object]]]) -> None:
                 print(f"{host} {spec.name}")
     for name in IDENTITIES:
         if not (directory / f"{name}.crt").exists():
-            spec = CertificateSpec(
-                name=name, host=None, authority="docker", common_name=name, usage="client"
-            )
+            spec = CertificateSpec(name=name, host=None, authority="docker", common_name=name, usage="client")
             key, certificate_pem = authorities.issue(spec, 30)
             (directory / f"{name}.key").write_bytes(key)
             (directory / f"{name}.crt").write_bytes(certificate_pem)

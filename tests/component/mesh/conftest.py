@@ -1,4 +1,4 @@
-"""A mesh on loopback: real HAProxy as alpha (control), beta and gamma, rendered from the role's own templates."""
+"""A mesh on loopback: real HAProxy as alpha (control), beta and gamma, from the role's own templates."""
 
 import grp
 import json
@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import pytest
-
 from dagfleet.derive.certificates import CertificateSpec
 from dagfleet.pki import Authorities
 
@@ -98,11 +98,8 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
             started.append(mesh.code_servers[host])
         _render(mesh)
         started.extend(_start_haproxy(directory, host) for host in ADDRESSES)
-        for host in ("beta", "gamma"):
-            _wait_until(
-                lambda h=host: bool(mesh.greeting(h, "gateway", "etl.grpc.dagfleet")),
-                f"code server of {host}",
-            )
+        for host in mesh.code_servers:
+            _wait_until(partial(mesh.greeting, host, "gateway", "etl.grpc.dagfleet"), f"{host}'s code server")
         yield mesh
     finally:
         for process in started:
@@ -200,7 +197,8 @@ def _render(mesh: Mesh) -> None:
     subprocess.run(
         [
             sys.executable, "-m", "ansible", "playbook",
-            "-i", str(inventory), "-e", json.dumps({"directory": str(mesh.directory)}), str(HERE / "render.yml"),
+            "-i", str(inventory), "-e", json.dumps({"directory": str(mesh.directory)}),
+            str(HERE / "render.yml"),
         ],
         cwd=ROOT, check=True, timeout=60, stdout=subprocess.DEVNULL,
     )  # fmt: skip
@@ -235,7 +233,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait(timeout=10)
 
 
-def _wait_until(ready: Callable[[], bool], what: str, seconds: float = 40) -> None:
+def _wait_until(ready: Callable[[], object], what: str, seconds: float = 40) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline, f"{what} is not there after {seconds} s"

@@ -1,4 +1,4 @@
-"""Only the control plane's gateway reaches a code server, by its location's name, and a second one stands by."""
+"""Only the gateway reaches a code server, by its location's name, and a second one stands by."""
 
 import os
 import signal
@@ -63,7 +63,7 @@ def test_the_second_code_server_takes_over_when_the_first_dies(mesh: Mesh) -> No
 
 
 def _client_behind_the_first(mesh: Mesh) -> DagsterGrpcClient:
-    """Return a client of the egress, once HAProxy's health checks have seen the code server that goes first."""
+    """Return a client of the egress, once health checks have seen the code server that goes first."""
     client = DagsterGrpcClient(host=ADDRESSES["alpha"], port=mesh.ports["etl"])
     first = DagsterGrpcClient(host="127.0.0.1", port=mesh.ports["code-beta"]).get_server_id()
     _wait_until_it_answers(client, first, seconds=15)

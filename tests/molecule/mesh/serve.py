@@ -1,4 +1,4 @@
-"""Stands in for what the mesh carries: greets like an HTTP/2 server, a settings frame first, or echoes a line."""
+"""Stands in for what the mesh carries: greets like an HTTP/2 server, settings first, or echoes a line."""
 
 import socketserver
 import sys

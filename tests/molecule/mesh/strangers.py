@@ -1,4 +1,4 @@
-"""Make what must be refused: a launcher of somebody else's authority, and certificates for keys that are not a host's.
+"""Make what must be refused: a stranger's launcher, and certificates for keys that are not the host's.
 
 usage: strangers.py STATE_DIRECTORY <<< '[<mesh_certificates of role mesh>]'
 """
@@ -12,7 +12,9 @@ from dagfleet.pki import Authorities
 
 directory = Path(sys.argv[1])
 strangers = Authorities.create(directory / "strangers", "strangers", "passphrase", 1)
-launcher = CertificateSpec(name="launcher", host=None, authority="docker", common_name="launcher", usage="client")
+launcher = CertificateSpec(
+    name="launcher", host=None, authority="docker", common_name="launcher", usage="client"
+)
 key, certificate = strangers.issue(launcher, 30)
 (directory / "strangers/launcher.key").write_bytes(key)
 (directory / "strangers/launcher.crt").write_bytes(certificate)
