@@ -1,6 +1,6 @@
-"""Give a practice machine's Docker the control plane's image, or one made of it and a folder; print its reference.
+"""Send the control plane's image, or one made of it and a folder, to a machine's Docker; print its reference.
 
-usage: seed.py MACHINE [FOLDER REFERENCE]
+usage: seed.py MACHINE [FOLDER REFERENCE]      seed.py --name
 """
 
 import subprocess
@@ -10,16 +10,20 @@ from pathlib import Path
 from shutil import copytree
 
 from dagfleet.fleet import load_fleet
-from dagfleet.image import build_control_plane, lab_base
+from dagfleet.image import build_control_plane, control_plane_reference, lab_base
 from dagfleet.lab import engine
 from dagfleet.paths import bundle
 
 
 def main(machine: str, folder: str | None = None, reference: str | None = None) -> None:
     """Build what is missing here, then send it in one stream."""
+    fleet = load_fleet(bundle() / "inventory/lab/fleet.yml").fleet
+    if machine == "--name":
+        print(control_plane_reference(fleet))
+        return
     client = engine.client()
     lab_base.ensure(client)
-    image = build_control_plane(load_fleet(bundle() / "inventory/lab/fleet.yml").fleet, client)
+    image = build_control_plane(fleet, client)
     if folder and reference:
         with tempfile.TemporaryDirectory() as context:
             copytree(folder, Path(context) / "location")
