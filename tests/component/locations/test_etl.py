@@ -16,7 +16,7 @@ from etl.defs import defs
 from etl.warehouse import Warehouse
 from sqlalchemy import text
 
-from .conftest import Database
+from tests.component.database import Database
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from etl.defs import defs as etl
 from reporting.defs import defs as reporting
 from reporting.warehouse import Warehouse
 
-from .conftest import Database
+from tests.component.database import Database
 
 
 def sources(result: ExecuteInProcessResult) -> dict[str, str]:
