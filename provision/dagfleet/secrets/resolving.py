@@ -41,8 +41,9 @@ class Secrets:
         return self._values[name]
 
     def resolve_all(self) -> dict[str, str]:
-        """Return every secret of the fleet, by name."""
-        return {name: self.resolve(name) for name in self._declared}
+        """Return every secret that hosts need, by name: all but the authorities' passphrase."""
+        passphrase = (self._file.fleet.pki.passphrase or "").removeprefix(SECRET_SCHEME)
+        return {name: self.resolve(name) for name in self._declared if name != passphrase}
 
     def web_users(self) -> str:
         """Return the web UI's users as lines `user:hash`, the same at every apply."""
