@@ -18,7 +18,7 @@ def bundle() -> Path:
 def cache() -> Path:
     """Return the folder for what can be made again: wheels, environments, machine images.
 
-    A checkout keeps it in `.build`, an installed Dagfleet in the user's cache (XDG base directory specification).
+    A checkout keeps it in `.build`, an installed Dagfleet in the user's cache (XDG base directories).
     `DAGFLEET_CACHE` overrides both.
     """
     if override := os.environ.get("DAGFLEET_CACHE"):
