@@ -66,7 +66,7 @@ def init(
     if os.environ.get("DAGFLEET_CA_PASSPHRASE") or asking:
         from dagfleet.phases.authorities import Store
 
-        Store(fleet_file, {}).unlocked()
+        Store(fleet_file).unlocked()
         terminal.line(
             "init", f"certificate authorities made in {path.parent / '.dagfleet' / 'pki'}: back them up"
         )

@@ -1,13 +1,13 @@
 """The operator's certificate authorities while an apply needs them."""
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dagfleet.fleet.values import secret_name
 from dagfleet.pki import Authorities, resolve_passphrase, terminal_prompt
 from dagfleet.pki.authorities import NAMES
 from dagfleet.pki.errors import MissingStoreError
+from dagfleet.secrets import Secrets
 
 if TYPE_CHECKING:
     from dagfleet.fleet import FleetFile
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 class Store:
     """Created and unlocked only when something is to be signed, so that nobody is asked in vain."""
 
-    def __init__(self, fleet_file: "FleetFile", secrets: Mapping[str, str]) -> None:
+    def __init__(self, fleet_file: "FleetFile") -> None:
         self._fleet_file = fleet_file
-        self._secrets = secrets
         self._directory = fleet_file.state / "pki"
         self._unlocked: Authorities | None = None
         self.created = False
@@ -47,5 +46,5 @@ class Store:
 
     def _passphrase(self, *, confirm: bool) -> str:
         reference = self._fleet_file.fleet.pki.passphrase
-        secret = self._secrets[secret_name(reference) or ""] if reference else None
+        secret = Secrets(self._fleet_file).resolve(secret_name(reference) or "") if reference else None
         return resolve_passphrase(secret, environment=os.environ, prompt=terminal_prompt(), confirm=confirm)

@@ -24,7 +24,7 @@ class Certificates:
         """Let hosts with something due make their keys and requests, then sign."""
         started = time.monotonic()
         directory = work.fleet_file.state / "pki"
-        store = Store(work.fleet_file, work.secrets)
+        store = Store(work.fleet_file)
         due = due_certificates(
             work.fleet,
             {host: work.reports[host] for host in work.going},

@@ -49,7 +49,7 @@ def dry_run(fleet_file: "FleetFile", hosts: Sequence[str], progress: Progress) -
         fleet_file.fleet,
         reports,
         outcome,
-        authority_keys=Store(fleet_file, values).keys(),
+        authority_keys=Store(fleet_file).keys(),
         images=images,
     )
 

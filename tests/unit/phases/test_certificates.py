@@ -136,7 +136,7 @@ def due(work: Work, reports: dict[str, HostReport], **later: Any) -> dict[str, s
     found = due_certificates(
         work.fleet,
         reports,
-        authority_keys=Store(work.fleet_file, work.secrets).keys(),
+        authority_keys=Store(work.fleet_file).keys(),
         now=datetime.now(UTC) + timedelta(**later),
     )
     return {host: {each.spec.name for each in part} for host, part in found.items()}
