@@ -47,7 +47,7 @@ def status(settings: Settings, as_json: bool) -> None:
     else:
         lease = f"lease renewed {holder.renewed} s ago" if holder.expires else "its lease has run out"
         settings.terminal.say(
-            f'{name} is locked: {holder.who} runs "{holder.command}" since {duration(holder.held)}, {lease}.'
+            f'{name} is locked: {holder.who} runs "{holder.command}" for {duration(holder.held)}, {lease}.'
         )
 
 

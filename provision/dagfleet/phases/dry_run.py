@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dagfleet.errors import DagfleetError
 from dagfleet.phases.authorities import Store
 from dagfleet.phases.checking import refuse_unfit, refuse_unreachable
-from dagfleet.phases.images import images_to_send
+from dagfleet.phases.images import Source, found, images_to_send, same_image
 from dagfleet.phases.planning import Plan, is_new, plan
 from dagfleet.phases.progress import Progress
 from dagfleet.probe.findings import examine
@@ -30,12 +30,13 @@ def dry_run(fleet_file: "FleetFile", hosts: Sequence[str], progress: Progress) -
     secrets = Secrets(fleet_file)
     values = secrets.resolve_all()
     with progress.working("plan", f"asking {count(len(hosts), 'host')}") as now:
-        found = survey(targets)
-        refuse_unreachable(found, targets)
-        refuse_unfit(examine(fleet_file.fleet, found.reports))
-        known = [host for host in hosts if not is_new(found.reports[host])]
+        seen = survey(targets)
+        refuse_unreachable(seen, targets)
+        refuse_unfit(examine(fleet_file.fleet, seen.reports))
+        known = [host for host in hosts if not is_new(seen.reports[host])]
         now("looking which images are missing")
-        images = {host: _lacking(fleet_file, host) for host in known}
+        with closing(Source()) as source:
+            images = {host: _lacking(fleet_file, host, source) for host in known}
         now(f"asking every role on {count(len(known), 'host')}")
         with Log(fleet_file.state / "logs", "plan", secrets.masker()) as log:
             ansible = Ansible(inventory=fleet_file.path, secrets=values, log=log, mask=secrets.masker())
@@ -44,7 +45,7 @@ def dry_run(fleet_file: "FleetFile", hosts: Sequence[str], progress: Progress) -
         raise DagfleetError(
             f"the roles could not be asked: {outcome.error}", fix=f"what they said: {log.path}"
         )
-    reports: dict[str, HostReport] = {host: found.reports[host] for host in hosts}
+    reports: dict[str, HostReport] = {host: seen.reports[host] for host in hosts}
     return plan(
         fleet_file.fleet,
         reports,
@@ -54,22 +55,18 @@ def dry_run(fleet_file: "FleetFile", hosts: Sequence[str], progress: Progress) -
     )
 
 
-def _lacking(fleet_file: "FleetFile", host: str) -> list[str]:
+def _lacking(fleet_file: "FleetFile", host: str, source: Source) -> list[str]:
     """Return the images that an apply would send to the host; what cannot be asked now is not counted."""
     import requests
-    from docker.errors import DockerException, ImageNotFound
+    from docker.errors import DockerException
 
     from dagfleet.image import docker_endpoint
 
     wanted = images_to_send(fleet_file.fleet).get(host, [])
-    lacking = []
+    lacking: list[str] = []
     try:
         with closing(docker_endpoint(fleet_file, host, "reader", timeout=10)) as engine:
-            for reference in wanted:
-                try:
-                    engine.images.get(reference)
-                except ImageNotFound:
-                    lacking.append(reference)
+            lacking += [name for name in wanted if not same_image(source.find(name), found(engine, name))]
     except (DockerException, requests.RequestException, DagfleetError):
         return lacking
     return lacking

@@ -23,6 +23,7 @@ from dagfleet.runner.reason import Failure
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.images import Image
 
     from dagfleet.fleet import Fleet, FleetFile
 
@@ -150,7 +151,7 @@ def _send_one(
 ) -> PushResult:
     ours = fleet.control.image is None and reference == control_plane_reference(fleet)
     # Our own image is named by its content: whoever has the name has the image.
-    if ours and (layers := _layers(target, reference)):
+    if ours and (layers := _layers(found(target, reference))):
         return PushResult(bytes_sent=0, layers_sent=0, layers_total=layers)
     if ours:
         source.build(fleet, now)
@@ -192,6 +193,13 @@ class Source:
                 self._engine = engine
             return self._engine
 
+    def find(self, reference: str) -> "Image | None":
+        """Return the image as this machine has it; None too when no Docker answers here."""
+        try:
+            return found(self.engine(), reference)
+        except ConfigurationError:
+            return None
+
     def build(self, fleet: "Fleet", now: Callable[[str], None]) -> None:
         """Build the control plane's image unless it is there."""
         engine = self.engine()
@@ -211,10 +219,26 @@ def _source() -> Iterator[Source]:
         yield source
 
 
-def _layers(target: "DockerClient", reference: str) -> int:
+def found(engine: "DockerClient", reference: str) -> "Image | None":
+    """Return an engine's image, or None."""
     from docker.errors import ImageNotFound
 
     try:
-        return len(target.images.get(reference).attrs["RootFS"].get("Layers") or ())
+        return engine.images.get(reference)
     except ImageNotFound:
-        return 0
+        return None
+
+
+def same_image(here: "Image | None", there: "Image | None") -> bool:
+    """Tell whether nothing would be sent: a host has the image, and this machine has no other by that name.
+
+    Engines with containerd's image store name an image by its manifest; then layers and date decide.
+    """
+    if here is None or there is None or here.id == there.id:
+        return there is not None
+    ours, theirs = here.attrs, there.attrs
+    return bool(ours["RootFS"] == theirs["RootFS"] and ours["Created"] == theirs["Created"])
+
+
+def _layers(image: "Image | None") -> int:
+    return len(image.attrs["RootFS"].get("Layers") or ()) if image else 0
