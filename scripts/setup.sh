@@ -20,8 +20,10 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
         echo "\"$python\" cannot make virtual environments; install python3-venv and try again." >&2
         exit 1
     fi
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
+    if ! said=$(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv 2>&1); then
+        echo "python3-venv could not be installed: $said" >&2
+        exit 1
+    fi
 fi
 
 uv_version=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements/dev.txt)
