@@ -28,7 +28,7 @@ test: setup  ## Run every suite: unit, component, Docker, Molecule, end to end
 	@scripts/test.sh
 
 test-unit: setup  ## Run the unit tests: no root, no Docker, under a minute
-	@$(PYTEST) tests/unit
+	@$(PYTEST) tests/unit --numprocesses 2 --dist loadfile
 
 test-component: setup  ## Run the tests with real HAProxy, PostgreSQL and gRPC on loopback
 	@scripts/test.sh component
