@@ -1,6 +1,8 @@
 """What a deployed fleet does for its users."""
 
 import json
+import re
+import subprocess
 import time
 from collections.abc import Sequence
 
@@ -154,6 +156,23 @@ def test_a_second_apply_changes_no_task(fleet: DeployedFleet) -> None:
     assert " changed" in second.output
     changed = [line for line in second.output.splitlines() if " changed" in line and " 0 changed" not in line]
     assert not changed, second.output
+
+
+def test_the_playbooks_alone_reach_the_same_state_without_the_command_line(fleet: DeployedFleet) -> None:
+    environment = fleet.operator.command.parent
+    [bundle] = (environment.parent / "lib").glob("python3*/site-packages/dagfleet/_bundle")
+    done = subprocess.run(
+        [str(environment / "ansible-playbook"), "-i", ".", str(bundle / "playbooks" / "site.yml")],
+        cwd=fleet.operator.folder,
+        env=fleet.operator.environment(ANSIBLE_CONFIG=str(bundle / "ansible.cfg"), ANSIBLE_NOCOLOR="1"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    recap = dict(re.findall(r"(?m)^(\w+) .*\bchanged=(\d+)", done.stdout))
+    assert recap == dict.fromkeys(fleet.ADDRESSES, "0"), done.stdout[-3000:]
 
 
 def test_plan_tells_a_pending_change_by_its_exit_code_and_touches_nothing(fleet: DeployedFleet) -> None:
