@@ -35,7 +35,7 @@ class Narrator:
 
     def say(self, text: str = "") -> None:
         """Print a line."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
     def working(self, title: str) -> Iterator[None]:
