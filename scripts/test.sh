@@ -9,6 +9,10 @@ suites=("$@")
 ((${#suites[@]})) || suites=(unit component docker molecule e2e)
 summary=()
 failed=0
+# Whoever sees only the end of a log should see which tests failed.
+DAGFLEET_FAILURES=$(mktemp)
+export DAGFLEET_FAILURES
+trap 'rm -f "$DAGFLEET_FAILURES"' EXIT
 
 # Distribution packages that a suite runs for real; nothing is installed when all are there.
 need() {
@@ -49,4 +53,5 @@ done
 
 echo "== summary"
 printf '%s\n' "${summary[@]}"
+cat "$DAGFLEET_FAILURES"
 exit "$failed"

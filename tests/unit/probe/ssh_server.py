@@ -75,7 +75,7 @@ def ssh_server(authorized: paramiko.PKey, *, path: str | None = None) -> Iterato
                 transport.start_server(
                     server=Server(authorized, path or os.environ["PATH"], running.commands)
                 )
-            except (paramiko.SSHException, EOFError):
+            except (paramiko.SSHException, EOFError, OSError):
                 continue
 
     thread = threading.Thread(target=accept, daemon=True)
