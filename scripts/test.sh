@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Run the suites named as arguments, or all of them, each with what it needs; end with one line a suite.
+# Molecule leaves a core idle, so it works beside the other suites; its output comes after theirs.
 # usage: scripts/test.sh [unit|component|docker|molecule|e2e]...
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
@@ -7,14 +8,24 @@ export PATH="$PWD/.venv/bin:$PATH" PYTHONUNBUFFERED=1
 
 suites=("$@")
 ((${#suites[@]})) || suites=(unit component docker molecule e2e)
-summary=()
-failed=0
-# Whoever sees only the end of a log should see which tests failed.
-DAGFLEET_FAILURES=$(mktemp)
-export DAGFLEET_FAILURES
-trap 'rm -f "$DAGFLEET_FAILURES"' EXIT
 
-# Distribution packages that a suite runs for real; nothing is installed when all are there.
+results=$(mktemp -d)
+beside=
+trap '[ -z "$beside" ] || kill -- "-$beside" 2>/dev/null; rm -rf "$results"' EXIT
+# Whoever sees only the end of a log should see which tests failed.
+export DAGFLEET_FAILURES=$results/failures
+touch "$DAGFLEET_FAILURES"
+
+# Distribution packages that a suite runs for real.
+packages() {
+    case $1 in
+    component) echo haproxy postgresql pgbouncer openssl ;;
+    docker) echo openssl ;;
+    e2e) echo chromium openssl ;;
+    esac
+}
+
+# Nothing is installed when all are there.
 need() {
     local missing=()
     for package in "$@"; do
@@ -30,28 +41,57 @@ need() {
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# Packages and the practice machines' images come before all suites: two of them must not install at once.
+prepare() {
+    local wanted=() engine=
+    for suite in "$@"; do
+        mapfile -t -O "${#wanted[@]}" wanted < <(packages "$suite" | tr ' ' '\n')
+        case $suite in docker | molecule | e2e) engine=1 ;; esac
+    done
+    need "${wanted[@]}" || return
+    [ -z "$engine" ] || python -m dagfleet.lab.prepare
+}
+
 run() {
     case $1 in
     unit) python -m pytest tests/unit --numprocesses 2 --dist loadfile ;;
-    component) need haproxy postgresql pgbouncer openssl && python -m pytest tests/component ;;
-    docker) need openssl && python -m dagfleet.lab.prepare && python -m pytest tests/docker ;;
-    molecule) python -m dagfleet.lab.prepare && scripts/molecule.sh test ;;
-    e2e) need chromium openssl && python -m dagfleet.lab.prepare && python -m pytest tests/e2e ;;
-    *)
-        echo "no suite named \"$1\"; there are: unit component docker molecule e2e" >&2
-        return 3
-        ;;
+    component | docker | e2e) python -m pytest "tests/$1" ;;
+    molecule) scripts/molecule.sh test ;;
     esac
 }
 
+timed() {
+    local started=$SECONDS verdict=passed
+    run "$1" || verdict=FAILED
+    printf '%-10s %-7s %4d s\n' "$1" "$verdict" $((SECONDS - started)) >"$results/$1"
+}
+
 for suite in "${suites[@]}"; do
-    echo "== $suite"
-    started=$SECONDS
-    if run "$suite"; then verdict=passed; else verdict=FAILED failed=1; fi
-    summary+=("$(printf '%-10s %-7s %4d s' "$suite" "$verdict" $((SECONDS - started)))")
+    case $suite in unit | component | docker | molecule | e2e) continue ;; esac
+    echo "no suite named \"$suite\"; there are: unit component docker molecule e2e" >&2
+    exit 3
 done
+prepare "${suites[@]}" || exit
+
+if ((${#suites[@]} > 1)) && [[ " ${suites[*]} " == *" molecule "* ]]; then
+    set -m # a process group of its own, which an interrupted run can end
+    timed molecule >"$results/molecule.log" 2>&1 &
+    beside=$!
+    set +m
+fi
+for suite in "${suites[@]}"; do
+    [ "$suite" = molecule ] && [ -n "$beside" ] && continue
+    echo "== $suite"
+    timed "$suite"
+done
+if [ -n "$beside" ]; then
+    wait "$beside"
+    beside=
+    echo "== molecule"
+    cat "$results/molecule.log"
+fi
 
 echo "== summary"
-printf '%s\n' "${summary[@]}"
+for suite in "${suites[@]}"; do cat "$results/$suite"; done
 cat "$DAGFLEET_FAILURES"
-exit "$failed"
+! grep -q FAILED "${suites[@]/#/$results/}"
