@@ -33,15 +33,24 @@ class Span(click.ParamType[float]):
 @click.option(
     "--accept-new-host-keys", is_flag=True, help="Trust the SSH host keys that hosts show for the first time."
 )
+@click.option("--full", is_flag=True, help="Run the roles also on hosts where nothing has changed.")
 @common_options
 @click.pass_obj
 def apply(
-    settings: Settings, limit: tuple[str, ...], yes: bool, wait: float, accept_new_host_keys: bool
+    settings: Settings,
+    *,
+    limit: tuple[str, ...],
+    yes: bool,
+    wait: float,
+    accept_new_host_keys: bool,
+    full: bool,
 ) -> None:
     """Make the fleet what fleet.yml says; running it again changes nothing.
 
     Takes the lock, checks every host, issues certificates, runs the roles, sends images and asks the control
     plane whether all is well. Hosts that can go on do; stopped anywhere, the next apply finishes the job.
+    A host that was made from the same file, secrets and roles before, and on which nobody has changed
+    anything since, is passed over.
     """
     from dagfleet.phases.apply import PHASES
     from dagfleet.phases.phase import run
@@ -71,6 +80,7 @@ def apply(
             ),
             wait=wait,
             accept_new_host_keys=accept_new_host_keys,
+            full=full,
             agreed=lambda question: yes or not sys.stdin.isatty() or click.confirm(question, default=True),
         )
         run(work, PHASES)

@@ -1,5 +1,7 @@
 """Secrets in derived values: named, never resolved."""
 
+from typing import Self
+
 from dagfleet.fleet.model import Fleet
 from dagfleet.fleet.values import secret_name
 
@@ -7,15 +9,25 @@ from dagfleet.fleet.values import secret_name
 class SecretTemplate(str):
     """Jinja text that Ansible may evaluate; all other derived text is data, whatever it contains."""
 
-    __slots__ = ()
+    names: tuple[str, ...]
+    """The secrets it stands for."""
+
+    def __new__(cls, text: str, *names: str) -> Self:
+        """Return the text, with the names of its secrets."""
+        template = super().__new__(cls, text)
+        template.names = names
+        return template
 
 
 def secret_template(reference: str) -> SecretTemplate:
     """Return the template that resolves `secret://NAME` when a task needs it."""
-    return SecretTemplate(f"{{{{ lookup('dagfleet_secret', '{secret_name(reference) or reference}') }}}}")
+    name = secret_name(reference) or reference
+    return SecretTemplate(f"{{{{ lookup('dagfleet_secret', '{name}') }}}}", name)
 
 
 def web_users_template(fleet: Fleet) -> SecretTemplate:
     """Return the template for the web UI's logins, hashed."""
-    name = secret_name(fleet.control.web.users)
-    return SecretTemplate(f"{{{{ lookup('dagfleet_secret', '{name}', web_users=true) }}}}")
+    name = secret_name(fleet.control.web.users) or ""
+    return SecretTemplate(
+        f"{{{{ lookup('dagfleet_secret', '{name}', web_users=true) }}}}", name, "web_users_salt"
+    )

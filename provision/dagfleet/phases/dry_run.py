@@ -10,6 +10,7 @@ from dagfleet.phases.checking import refuse_unfit, refuse_unreachable
 from dagfleet.phases.images import Source, found, images_to_send, same_image
 from dagfleet.phases.planning import Plan, is_new, plan
 from dagfleet.phases.progress import Progress
+from dagfleet.phases.settled import seals, settled
 from dagfleet.probe.findings import examine
 from dagfleet.probe.report import HostReport
 from dagfleet.probe.survey import survey
@@ -37,10 +38,13 @@ def dry_run(fleet_file: "FleetFile", hosts: Sequence[str], progress: Progress) -
         now("looking which images are missing")
         with closing(Source()) as source:
             images = {host: _lacking(fleet_file, host, source) for host in known}
-        now(f"asking every role on {count(len(known), 'host')}")
+        wanted = seals(fleet_file, known, values)
+        settled_hosts = settled({host: seen.reports[host] for host in known}, wanted)
+        asked = [host for host in known if host not in settled_hosts or images[host]]
+        now(f"asking every role on {count(len(asked), 'host')}")
         with Log(fleet_file.state / "logs", "plan", secrets.masker()) as log:
             ansible = Ansible(inventory=fleet_file.path, secrets=values, log=log, mask=secrets.masker())
-            outcome = ansible.run(playbook("site"), limit=known, check=True) if known else Outcome()
+            outcome = ansible.run(playbook("site"), limit=asked, check=True) if asked else Outcome()
     if outcome.error:
         raise DagfleetError(
             f"the roles could not be asked: {outcome.error}", fix=f"what they said: {log.path}"

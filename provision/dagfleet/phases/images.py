@@ -59,6 +59,8 @@ class Images:
                     each.host, "images: send what is missing", each.error.message
                 )
                 work.progress.line(self.title, f"{each.host}  {each.error.message}")
+        # What runs there is to be made from what has just come.
+        work.settled -= {each.host for each in sent if _bytes(each)}
         texts += [described(each) for each in sent if _bytes(each)]
         work.progress.line(self.title, " · ".join(texts) or "nothing missing", time.monotonic() - started)
 

@@ -1,6 +1,7 @@
 """Phases that are one playbook each."""
 
 from dagfleet.phases.playing import play
+from dagfleet.phases.settled import seals, settled
 from dagfleet.phases.work import Work
 
 
@@ -10,9 +11,22 @@ class Hosts:
     title = "hosts"
 
     def run(self, work: Work) -> None:
-        """Run playbooks/hosts.yml on the hosts that are still going."""
-        work.touched = True
-        play(work, self.title, "hosts", hosts=work.going)
+        """Run playbooks/hosts.yml on the hosts that are not as they should be already."""
+        work.seals = seals(work.fleet_file, work.going, work.secrets)
+        if not work.full:
+            work.settled = set(settled({host: work.reports[host] for host in work.going}, work.seals))
+        self._pass_over(work)
+        if work.unsettled:
+            work.touched = True
+            play(work, self.title, "hosts", hosts=work.unsettled)
+
+    def _pass_over(self, work: Work) -> None:
+        width = max(map(len, work.going), default=0)
+        for host in work.going:
+            if host in work.settled:
+                work.progress.line(
+                    self.title, f"{host:<{width}}  {'as the last apply left it':<44} {'0 changed':>12}"
+                )
 
 
 class Services:
@@ -22,7 +36,7 @@ class Services:
 
     def run(self, work: Work) -> None:
         """Run playbooks/services.yml."""
-        play(work, self.title, "services", hosts=work.going)
+        play(work, self.title, "services", hosts=work.unsettled)
 
 
 class Record:
@@ -32,4 +46,11 @@ class Record:
 
     def run(self, work: Work) -> None:
         """Run playbooks/record.yml."""
-        play(work, self.title, "record", hosts=work.going, quiet=True)
+        play(
+            work,
+            self.title,
+            "record",
+            hosts=work.unsettled,
+            variables={"dagfleet_seals": work.seals},
+            quiet=True,
+        )

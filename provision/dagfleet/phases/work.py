@@ -33,8 +33,14 @@ class Work:
     agreed: Callable[[str], bool] = lambda _question: True
     """Asks the person whether to go on in spite of warnings."""
 
+    full: bool = False
+    """Visit hosts although nothing has changed there."""
+
     reports: dict[str, HostReport] = field(default_factory=dict)
     artifacts: "Artifacts | None" = None
+    seals: dict[str, str] = field(default_factory=dict)
+    settled: set[str] = field(default_factory=set)
+    """Hosts that are as the last apply left them, and that this one makes from the same inputs."""
     stopped: dict[str, Failure] = field(default_factory=dict)
     touched: bool = False
     started: float = field(default_factory=time.monotonic)
@@ -48,6 +54,11 @@ class Work:
     def going(self) -> list[str]:
         """Return the hosts that nothing has stopped."""
         return [host for host in self.hosts if host not in self.stopped]
+
+    @property
+    def unsettled(self) -> list[str]:
+        """Return the hosts that the roles have to visit."""
+        return [host for host in self.going if host not in self.settled]
 
     @property
     def control_going(self) -> bool:

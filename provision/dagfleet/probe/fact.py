@@ -6,6 +6,7 @@ from importlib import resources
 
 from pyinfra.api.facts import FactBase
 
+from dagfleet.paths import bundle
 from dagfleet.probe.parse import parse
 from dagfleet.probe.report import HostReport
 
@@ -29,7 +30,10 @@ class Report(FactBase[HostReport]):
 
     def command(self) -> str:
         """Return the script with its wrapper."""
-        script = resources.files("dagfleet.probe").joinpath("report.sh").read_text()
+        report = resources.files("dagfleet.probe").joinpath("report.sh").read_text()
+        # The role that seals a host and the question whether the seal holds are one script.
+        seal = (bundle() / "roles" / "base" / "files" / "seal.sh").read_text()
+        script = f"{report}section state\nif [ -s /etc/dagfleet/seal ]; then\n{seal}\nfi\nsection end\n"
         self._asked_at = time.time()
         return f"script={shlex.quote(script)}\n{_WRAPPER}"
 

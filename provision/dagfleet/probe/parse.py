@@ -41,6 +41,8 @@ def parse(lines: Iterable[str], *, asked_at: float) -> HostReport:
         record=_object("\n".join(text.get("record", ()))),
         certificates=tuple(_certificates(text.get("certificates", ()))),
         units=_units(text.get("units", ())),
+        seal=_first(text.get("seal", ())),
+        state=_first(text.get("state", ())),
     )
 
 

@@ -90,6 +90,14 @@ class HostReport:
     certificates: tuple[HostCertificate, ...]
     units: Mapping[str, str]
     """Units of ours and of what we use, with their state (active, failed, ...)."""
+    seal: str | None = None
+    """/etc/dagfleet/seal: what the last apply made the host from, and a hash of the state it left."""
+    state: str | None = None
+    """The same hash of the state now; None where there is no seal to compare it with."""
+
+    def as_left(self, inputs: str) -> bool:
+        """Tell whether the last apply made the host from these inputs and nobody has changed it since."""
+        return bool(inputs and self.state) and self.seal == f"{inputs} {self.state}"
 
     @property
     def bootstrapped(self) -> bool:

@@ -61,4 +61,5 @@ for file in /etc/dagfleet/pki/*.crt /etc/dagfleet/pki/*.pem; do
         cat "$file"
     fi
 done
-section end
+section seal
+cat /etc/dagfleet/seal
