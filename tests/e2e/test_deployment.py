@@ -158,6 +158,23 @@ def test_a_second_apply_changes_no_task(fleet: DeployedFleet) -> None:
     assert not changed, second.output
 
 
+def test_a_hand_on_a_host_is_seen_and_taken_back_and_no_other_host_is_visited(fleet: DeployedFleet) -> None:
+    fleet.sh("beta", "chmod 0600 /etc/haproxy/haproxy.cfg && systemctl stop haproxy")
+    planned = fleet.operator.run("plan")
+    assert planned.code == 2, planned.output + planned.errors
+    assert "beta   ~ mesh" in planned.output
+    healed = fleet.operator.run("apply", "-y")
+    assert healed.code == 0, healed.output + healed.errors
+    assert (
+        fleet.sh("beta", "systemctl is-active haproxy; stat -c %a /etc/haproxy/haproxy.cfg")
+        == "active\n644\n"
+    )
+    passed_over = [
+        line.split()[1] for line in healed.output.splitlines() if "as the last apply left it" in line
+    ]
+    assert passed_over == ["alpha", "gamma", "delta"]
+
+
 def test_the_playbooks_alone_reach_the_same_state_without_the_command_line(fleet: DeployedFleet) -> None:
     environment = fleet.operator.command.parent
     [bundle] = (environment.parent / "lib").glob("python3*/site-packages/dagfleet/_bundle")

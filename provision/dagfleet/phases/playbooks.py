@@ -22,11 +22,12 @@ class Hosts:
 
     def _pass_over(self, work: Work) -> None:
         width = max(map(len, work.going), default=0)
+        label = self.title
         for host in work.going:
             if host in work.settled:
-                work.progress.line(
-                    self.title, f"{host:<{width}}  {'as the last apply left it':<44} {'0 changed':>12}"
-                )
+                text = f"{host:<{width}}  {'as the last apply left it':<44} {'0 changed':>12}"
+                work.progress.line(label, text)
+                label = ""
 
 
 class Services:
