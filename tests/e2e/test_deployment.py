@@ -220,3 +220,15 @@ def test_status_and_check_answer_in_json(fleet: DeployedFleet) -> None:
         answer = fleet.operator.run(command, "--json")
         assert answer.code == 0, answer.output + answer.errors
         assert set(fleet.ADDRESSES) <= set(json.dumps(answer.json).replace('"', " ").split())
+
+
+def test_logs_of_a_pool_a_process_the_daemon_and_a_run_are_one_command_away(
+    fleet: DeployedFleet, etl_runs: dict[str, RunState]
+) -> None:
+    run_id = next(iter(etl_runs))
+    for what, said in (
+        ("etl", "beta   "), ("reporting", "code server"), ("daemon", "dagster"), (run_id, "daily_weather"),
+    ):  # fmt: skip
+        printed = fleet.operator.run("logs", what, "--lines", "500")
+        assert printed.code == 0, printed.output + printed.errors
+        assert said in printed.output, what

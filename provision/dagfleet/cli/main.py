@@ -10,6 +10,7 @@ import click
 from dagfleet import __version__
 from dagfleet.cli.apply import apply
 from dagfleet.cli.check import check
+from dagfleet.cli.completion import completion
 from dagfleet.cli.config import config
 from dagfleet.cli.failure import guarded
 from dagfleet.cli.groups import Page
@@ -17,6 +18,7 @@ from dagfleet.cli.image import image
 from dagfleet.cli.init import init
 from dagfleet.cli.lab import lab
 from dagfleet.cli.lock import lock
+from dagfleet.cli.logs import logs
 from dagfleet.cli.plan import plan
 from dagfleet.cli.settings import Settings, common_options
 from dagfleet.cli.status import status
@@ -27,14 +29,15 @@ class Root(Page):
 
     sections: ClassVar = {
         "From a file to a fleet": ("init", "check", "plan", "apply"),
-        "A fleet at work": ("status", "image", "lock"),
-        "Around it": ("config", "lab"),
+        "A fleet at work": ("status", "logs", "image", "lock"),
+        "Around it": ("config", "completion", "lab"),
     }
     examples = """
 dagfleet init ops@10.0.1.1 ops@10.0.1.2    write a fleet.yml for two machines
 dagfleet check                             is everything ready? changes nothing
 dagfleet apply                             make it so; again: nothing changes
 dagfleet plan || echo changes pending      for scripts: exit 0 nothing, 2 something
+dagfleet logs etl --follow                 what a location's code servers say
 dagfleet status --json | jq .locations     every reading command speaks JSON
 """
 
@@ -58,7 +61,7 @@ def cli(context: click.Context) -> None:
     context.ensure_object(Settings)
 
 
-for command in (init, check, plan, apply, status, image, lock, config, lab):
+for command in (init, check, plan, apply, status, logs, image, lock, config, completion, lab):
     cli.add_command(command)
 
 

@@ -11,6 +11,8 @@ import click
 from dagfleet.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from dagfleet.fleet import FleetFile
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -86,10 +88,30 @@ def json_option(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print the same facts as JSON.")(command)
 
 
+def completes(
+    words: str,
+) -> "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]":
+    """Return the completion `dagfleet.cli.words` has under that name."""
+
+    def complete(context: click.Context, parameter: click.Parameter, text: str) -> "list[CompletionItem]":
+        # Reading fleet.yml takes long to import, and only a shell that completes wants it.
+        from dagfleet.cli import words as known
+
+        completed: list[CompletionItem] = getattr(known, words)(context, parameter, text)
+        return completed
+
+    return complete
+
+
 def limit_option(command: _Command) -> _Command:
     """Add --limit to a command."""
+
     return click.option(
-        "--limit", multiple=True, metavar="HOST", help="Only these hosts; may be repeated, or HOST,HOST."
+        "--limit",
+        multiple=True,
+        metavar="HOST",
+        shell_complete=completes("hosts"),
+        help="Only these hosts; may be repeated, or HOST,HOST.",
     )(command)
 
 
