@@ -232,3 +232,21 @@ def test_logs_of_a_pool_a_process_the_daemon_and_a_run_are_one_command_away(
         printed = fleet.operator.run("logs", what, "--lines", "500")
         assert printed.code == 0, printed.output + printed.errors
         assert said in printed.output, what
+
+
+def test_doctor_names_the_broken_hop_and_its_mend(fleet: DeployedFleet) -> None:
+    well = fleet.operator.run("doctor")
+    assert well.code == 0, well.output + well.errors
+    fleet.sh("gamma", "docker stop --time 1 dagfleet-location-etl")
+    try:
+        sick = fleet.operator.run("doctor")
+    finally:
+        fleet.sh("gamma", "docker start dagfleet-location-etl")
+    assert sick.code == 1, sick.output + sick.errors
+    assert "etl cannot be reached on gamma." in sick.output
+    assert re.search(r"code server etl +broken +exited", sick.output)
+    assert "docker start dagfleet-location-etl" in sick.output.partition("Next:")[2]
+    assert "on beta" not in sick.output
+    deadline = time.monotonic() + 120
+    while (again := fleet.operator.run("doctor")).code:
+        assert time.monotonic() < deadline, again.output + again.errors

@@ -12,6 +12,7 @@ from dagfleet.cli.apply import apply
 from dagfleet.cli.check import check
 from dagfleet.cli.completion import completion
 from dagfleet.cli.config import config
+from dagfleet.cli.doctor import doctor
 from dagfleet.cli.failure import guarded
 from dagfleet.cli.groups import Page
 from dagfleet.cli.image import image
@@ -29,7 +30,7 @@ class Root(Page):
 
     sections: ClassVar = {
         "From a file to a fleet": ("init", "check", "plan", "apply"),
-        "A fleet at work": ("status", "logs", "image", "lock"),
+        "A fleet at work": ("status", "doctor", "logs", "image", "lock"),
         "Around it": ("config", "completion", "lab"),
     }
     examples = """
@@ -61,7 +62,7 @@ def cli(context: click.Context) -> None:
     context.ensure_object(Settings)
 
 
-for command in (init, check, plan, apply, status, logs, image, lock, config, completion, lab):
+for command in (init, check, plan, apply, status, doctor, logs, image, lock, config, completion, lab):
     cli.add_command(command)
 
 

@@ -92,7 +92,7 @@ def _demo(narrator: Narrator, fleet_file: FleetFile, began: float) -> int:
     file = _relative(fleet_file.path)
     for command, meaning in (
         (f".venv/bin/dagfleet -f {file} status", "what runs where"),
-        (f".venv/bin/dagfleet -f {file} plan", "what an apply would change: nothing, now"),
+        (f".venv/bin/dagfleet -f {file} doctor", "is everything well, and if not, what is broken"),
         ("make demo-down", "remove all of it"),
     ):
         narrator.say(f"  {command:<52} {meaning}")

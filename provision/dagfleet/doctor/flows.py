@@ -1,0 +1,197 @@
+"""The flows of a fleet, hop by hop; pure.
+
+A hop is asked on one host, with the identity that the flow itself uses there, so an answer proves what users
+need: the right certificate is accepted, the right service answers, in its own protocol.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dagfleet.derive.networks import DATABASE_PORT, gateway, has_database
+from dagfleet.derive.ports import location_ports
+from dagfleet.fleet.model import Fleet
+
+PKI = "/etc/dagfleet/pki"
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One step of a flow. `question` is what `ask.py` does on `host`; `mend` is for when it fails."""
+
+    title: str
+    host: str
+    question: Mapping[str, Any]
+    mend: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return what tells questions apart: several flows share some."""
+        return self.host, json.dumps(dict(self.question), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Hops in the order in which a request takes them. `broken` is what users see when one fails."""
+
+    title: str
+    broken: str
+    hops: tuple[Hop, ...]
+
+
+def flows(fleet: Fleet) -> list[Flow]:
+    """Return every flow: the web UI, each location on each of its hosts, Docker, the database."""
+    return [_web(fleet), *_locations(fleet), *_docker(fleet), *_database(fleet)]
+
+
+def _web(fleet: Fleet) -> Flow:
+    control = fleet.control.host
+    return Flow(
+        "web",
+        "The web UI cannot be used.",
+        (
+            _container(control, "dagfleet-web", "web server"),
+            Hop(
+                f"mesh {control} -> web server",
+                control,
+                {"kind": "http", "address": "127.0.0.1", "port": 3000, "path": "/server_info"},
+                f"dagfleet logs web, or restart it on {control}: docker restart dagfleet-web",
+            ),
+            _container(control, "dagfleet-daemon", "daemon"),
+        ),
+    )
+
+
+def _locations(fleet: Fleet) -> Iterator[Flow]:
+    control, ports = fleet.control.host, location_ports(fleet)
+    for name, location in fleet.locations.items():
+        egress = Hop(
+            f"web -> mesh on {control}",
+            control,
+            {"kind": "listens", "address": gateway(fleet.docker.control_subnet), "port": ports[name]},
+            f"see what HAProxy says on {control}: journalctl -u haproxy",
+        )
+        for host in location.hosts:
+            service = (
+                _container(host, f"dagfleet-location-{name}", f"code server {name}")
+                if fleet.hosts[host].runs_docker
+                else _unit(host, f"dagfleet-location-{name}.service", f"code server {name}")
+            )
+            yield Flow(
+                f"{name} on {host}",
+                f"{name} cannot be reached on {host}.",
+                (
+                    egress,
+                    _unit(host, "haproxy.service", f"mesh on {host}"),
+                    Hop(
+                        f"mesh {control} -> {host}:{fleet.hosts[host].mesh.port}",
+                        control,
+                        {
+                            **_tls(fleet, host, "gateway", "mesh"),
+                            "kind": "tls",
+                            "protocol": f"{name}.grpc.dagfleet",
+                        },
+                        f"see that {host} is up and lets {control} in: dagfleet check --limit {host}",
+                    ),
+                    service,
+                    Hop(
+                        f"mesh {host} -> {name}",
+                        control,
+                        {
+                            **_tls(fleet, host, "gateway", "mesh"),
+                            "kind": "grpc",
+                            "protocol": f"{name}.grpc.dagfleet",
+                        },
+                        f"dagfleet logs {name}",
+                    ),
+                ),
+            )
+
+
+def _docker(fleet: Fleet) -> Iterator[Flow]:
+    control = fleet.control.host
+    for host, each in fleet.hosts.items():
+        if each.runs_docker and fleet.docker.access == "mesh":
+            yield Flow(
+                f"docker on {host}",
+                f"The launcher cannot start runs on {host}.",
+                (
+                    _unit(host, "docker.service", f"Docker on {host}"),
+                    _unit(host, "haproxy.service", f"mesh on {host}"),
+                    Hop(
+                        f"launcher {control} -> {host}:{each.docker_port}",
+                        control,
+                        {
+                            **_tls(fleet, host, "launcher", "docker"),
+                            "port": each.docker_port,
+                            "kind": "docker",
+                        },
+                        f"see what HAProxy says on {host}: journalctl -u haproxy",
+                    ),
+                ),
+            )
+
+
+def _database(fleet: Fleet) -> Iterator[Flow]:
+    if not has_database(fleet):
+        return
+    control = fleet.control.host
+    server = (
+        _unit(control, "postgresql@*-dagfleet.service", "PostgreSQL"),
+        _unit(control, "pgbouncer.service", "PgBouncer"),
+        Hop(
+            f"PgBouncer on {control}",
+            control,
+            {"kind": "sql", "address": "127.0.0.1", "port": DATABASE_PORT},
+            f"see what it says on {control}: journalctl -u pgbouncer",
+        ),
+    )
+    yield Flow("database", "The database cannot be reached, so nothing works.", server)
+    for host in fleet.hosts:
+        if host != control:
+            yield Flow(
+                f"database from {host}",
+                f"Runs and code servers on {host} cannot reach the database.",
+                (
+                    _unit(host, "haproxy.service", f"mesh on {host}"),
+                    Hop(
+                        f"mesh {host} -> {control}:{fleet.hosts[control].mesh.port} -> PgBouncer",
+                        host,
+                        {
+                            **_tls(fleet, control, "mesh-client", "mesh"),
+                            "kind": "tls-sql",
+                            "protocol": "db.dagfleet",
+                        },
+                        f"see that {control} lets {host} in: dagfleet check --limit {control}",
+                    ),
+                ),
+            )
+
+
+def _tls(fleet: Fleet, host: str, identity: str, authority: str) -> dict[str, Any]:
+    return {
+        "address": fleet.hosts[host].address,
+        "port": fleet.hosts[host].mesh.port,
+        "name": host,
+        "certificate": f"{PKI}/{identity}.pem",
+        "authority": f"{PKI}/{authority}-ca.crt",
+    }
+
+
+def _container(host: str, name: str, title: str) -> Hop:
+    return Hop(
+        title,
+        host,
+        {"kind": "container", "name": name},
+        f"start it on {host}: docker start {name}, or put it back: dagfleet apply",
+    )
+
+
+def _unit(host: str, name: str, title: str) -> Hop:
+    return Hop(
+        title,
+        host,
+        {"kind": "unit", "name": name},
+        f"start it on {host}: systemctl restart {name}; its log: journalctl -u {name}",
+    )
