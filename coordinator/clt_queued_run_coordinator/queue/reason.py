@@ -58,5 +58,5 @@ def hold(kind: str, name: str, why: str) -> Reason:
 
 def busy(location: str | None) -> Reason:
     """Earlier launches of its location have not come back yet."""
-    return Reason(cause="busy", name=location or "",
-                  sentence=f"Earlier launches of {location or 'its location'} are still under way.")  # fmt: skip
+    sentence = f"Earlier launches of {location or 'its location'} are still under way."
+    return Reason(cause="busy", name=location or "", sentence=sentence)

@@ -67,8 +67,9 @@ def kind_of(run: DagsterRun, keys: frozenset[str]) -> Kind:
         priority=priority_of(run.tags),
         location=origin.location_name if origin else None,
         tags=_relevant(run.tags, keys),
-        pools=demand
-        and _demand(demand.root_key_counts, demand.all_pools or (), demand.has_unconstrained_root_nodes),
+        pools=_demand(demand.root_key_counts, demand.all_pools or (), demand.has_unconstrained_root_nodes)
+        if demand
+        else None,
     )
 
 
@@ -87,12 +88,13 @@ def kind_of_body(body: str, keys: frozenset[str]) -> Kind:
         priority=priority_of(tags),
         location=location,
         tags=_relevant(tags, keys),
-        pools=demand
-        and _demand(
+        pools=_demand(
             demand.get("root_key_counts") or {},
             (demand.get("all_pools") or {}).get("__set__") or (),
             bool(demand.get("has_unconstrained_root_nodes")),
-        ),
+        )
+        if demand
+        else None,
     )
 
 

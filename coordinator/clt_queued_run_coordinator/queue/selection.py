@@ -175,7 +175,13 @@ class _Tally:
         return rank_of(limits, run, share, self.snapshot.now)
 
     def stops(self, kind: Kind) -> Reason | None:
-        return self._paused(kind) or self._held(kind) or self._tags(kind) or self._pools(kind) or self._busy(kind)
+        return (
+            self._paused(kind)
+            or self._held(kind)
+            or self._tags(kind)
+            or self._pools(kind)
+            or self._busy(kind)
+        )
 
     def launch(self, kind: Kind) -> None:
         limits = self.snapshot.limits
@@ -228,15 +234,16 @@ class _Tally:
         if not limits.pools_block or kind.pools is None:
             return None
         if limits.pool_granularity == PoolGranularity.RUN:
-            return next((full for name in kind.pools.every if (full := self._pool(name, pending=False))), None)
+            every = (self._pool(name, pending=False) for name in kind.pools.every)
+            return next((full for full in every if full), None)
         # A run starts if any of its first ops can: one without a pool, or one whose pool has a slot.
         if kind.pools.unconstrained:
             return None
-        full = [self._pool(name, pending=True) for name, _ in kind.pools.root]
+        roots = [self._pool(name, pending=True) for name, _ in kind.pools.root]
         # Without a pooled first op nothing lets it start; Dagster's counter says so too.
-        if not full:
+        if not roots:
             return reasons.pool(kind.pools.every[0] if kind.pools.every else "", 0, 0)
-        return full[0] if all(full) else None
+        return roots[0] if all(roots) else None
 
     def _pool(self, name: str, *, pending: bool) -> Reason | None:
         pool = self.snapshot.pools.get(name)

@@ -71,8 +71,8 @@ def snapshot_of(
     counts: dict[Constraint, int] = {}
     shares: dict[str, int] = {}
     holding = list(active)
-    for run in holding:
-        count(limits, run.kind, 1, counts, shares)
+    for holder in holding:
+        count(limits, holder.kind, 1, counts, shares)
     return Snapshot(
         limits=limits,
         queued=kinds,

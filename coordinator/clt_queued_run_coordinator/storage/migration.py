@@ -8,7 +8,10 @@ VERSION = 1
 LOCK = 0x646167666C656574
 
 _TABLES = """
-create table if not exists dagfleet_queue_version (version int primary key, applied_at timestamptz default now());
+create table if not exists dagfleet_queue_version (
+    version int primary key,
+    applied_at timestamptz not null default now()
+);
 create table if not exists dagfleet_queue_leader (
     one boolean primary key default true check (one),
     epoch bigint not null,
@@ -90,26 +93,25 @@ create trigger dagfleet_queue_pools_freed after update or delete on concurrency_
 
 
 def ensure(engine: sqlalchemy.Engine) -> None:
-    """Bring the tables and triggers to this version; safe to call again and from several processes at once."""
+    """Bring the tables and triggers to this version; safe to repeat, from any number of processes."""
     with engine.connect() as connection:
         if _version(connection) == VERSION:
             return
-    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
-        with connection.begin():
-            connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-            if _version(connection) == VERSION:
-                return
-            # The driver's own cursor: a trigger's body holds colons and percent signs that are no parameters.
-            connection.exec_driver_sql(_TABLES)
-            connection.exec_driver_sql(_TRIGGERS)
-            connection.execute(
-                text("insert into dagfleet_queue_version values (:version) on conflict do nothing"),
-                {"version": VERSION},
-            )
+    transactional = engine.execution_options(isolation_level="READ COMMITTED")
+    with transactional.begin() as connection:
+        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        if _version(connection) == VERSION:
+            return
+        connection.exec_driver_sql(_TABLES)
+        connection.exec_driver_sql(_TRIGGERS)
+        connection.execute(
+            text("insert into dagfleet_queue_version values (:version) on conflict do nothing"),
+            {"version": VERSION},
+        )
 
 
 def _version(connection: sqlalchemy.Connection) -> int:
     present = connection.execute(text("select to_regclass('dagfleet_queue_version')")).scalar()
     if present is None:
         return 0
-    return connection.execute(text("select coalesce(max(version), 0) from dagfleet_queue_version")).scalar_one()
+    return int(connection.execute(text("select max(version) from dagfleet_queue_version")).scalar() or 0)

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy
 from dagster import DagsterInstance
+from dagster._core.storage.legacy_storage import LegacyEventLogStorage, LegacyRunStorage
 
 _engines: "weakref.WeakKeyDictionary[Any, sqlalchemy.Engine]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
@@ -30,18 +31,15 @@ def engine(instance: DagsterInstance) -> sqlalchemy.Engine | None:
 
 
 def _postgres_storage(instance: DagsterInstance) -> Any | None:
-    runs: Any = _unwrapped(instance.run_storage)
-    events: Any = _unwrapped(instance.event_log_storage)
+    runs: Any = _unwrapped(instance.run_storage, LegacyRunStorage, "run_storage")
+    events: Any = _unwrapped(instance.event_log_storage, LegacyEventLogStorage, "event_log_storage")
     urls = {getattr(storage, "postgres_url", None) for storage in (runs, events)}
     return runs if len(urls) == 1 and None not in urls else None
 
 
-def _unwrapped(storage: object) -> object:
-    """Return the storage behind the views of one that serves runs, events and schedules."""
-    wrapped = getattr(storage, "_storage", None)
-    part = {"LegacyRunStorage": "run_storage", "LegacyEventLogStorage": "event_log_storage"}
-    name = part.get(type(storage).__name__)
-    return _unwrapped(getattr(wrapped, name)) if name and wrapped is not None else storage
+def _unwrapped(storage: Any, view: type, part: str) -> Any:
+    """Return the storage behind a view of one that serves runs, events and schedules together."""
+    return getattr(storage._storage, part) if isinstance(storage, view) else storage
 
 
 def _pooled(storage: Any) -> sqlalchemy.Engine:
