@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any
 
-from dagster import Array, Field, IntSource, Map, StringSource
+from dagster import Array, Field, IntSource, StringSource
 
 UNLIMITED = -1
 EVERY_OTHER = "*"
@@ -32,7 +32,7 @@ class AdmissionSettings:
     max_queue_size: int = 10_000
     max_runs_per_user: int = 100
     uncapped_users: tuple[str, ...] = AUTOMATION
-    max_runs_per_location: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    max_runs_per_location: Mapping[str, int] = field(default_factory=dict)
     stale_timeout_seconds: int = 3_600
 
     def user_cap(self, user: str) -> int | None:
@@ -66,7 +66,7 @@ ADMISSION_FIELDS = {
         description="Patterns of users that max_runs_per_user leaves out; by default all automation.",
     ),
     "max_runs_per_location": Field(
-        Map(str, IntSource, key_label_name="location"),
+        {str: IntSource},
         is_required=False,
         default_value={},
         description='How many runs a code location may have queued plus active; "*" is every other location.',
@@ -85,8 +85,6 @@ def admission_settings(config: Mapping[str, Any]) -> AdmissionSettings:
     values = dict(config)
     if "uncapped_users" in values:
         values["uncapped_users"] = tuple(values["uncapped_users"])
-    if "max_runs_per_location" in values:
-        values["max_runs_per_location"] = MappingProxyType(dict(values["max_runs_per_location"]))
     return AdmissionSettings(**values)
 
 
