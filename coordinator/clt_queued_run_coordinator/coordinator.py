@@ -1,6 +1,7 @@
 """`CLTQueuedRunCoordinator`: Dagster's queue, with tags that a run cannot forge."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -60,6 +61,11 @@ class CLTQueuedRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
     def register_instance(self, instance: DagsterInstance) -> None:
         """Take the instance, and report what its settings override here."""
         super().register_instance(instance)
+        # Only a process that runs Dagster's daemons has loaded their controller.
+        if "dagster._daemon.controller" in sys.modules:
+            from clt_queued_run_coordinator import seams
+
+            seams.replace_in_controller()
         # An instance that is given its coordinator registers it before it has settings.
         if getattr(instance, "_settings", None) is not None:
             self._report_overrides()

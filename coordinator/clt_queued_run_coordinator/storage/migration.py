@@ -25,6 +25,7 @@ create table if not exists dagfleet_queue_claims (
     run_id text primary key,
     epoch bigint not null,
     identity text not null,
+    token bigint not null,
     claimed_at timestamptz not null default now(),
     handed_at timestamptz
 );

@@ -37,7 +37,7 @@ def _postgres_storage(instance: DagsterInstance) -> Any | None:
     return runs if len(urls) == 1 and None not in urls else None
 
 
-def _unwrapped(storage: Any, view: type, part: str) -> Any:
+def _unwrapped(storage: Any, view: Any, part: str) -> Any:
     """Return the storage behind a view of one that serves runs, events and schedules together."""
     return getattr(storage._storage, part) if isinstance(storage, view) else storage
 
