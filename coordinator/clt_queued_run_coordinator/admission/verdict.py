@@ -1,10 +1,12 @@
 """Whether a run may join the queue, from three counts. Pure."""
 
+import re
 from dataclasses import dataclass
 
 from clt_queued_run_coordinator.admission.settings import EVERY_OTHER, UNLIMITED, AdmissionSettings
 
 REFUSED_TAG = "queue/refused"
+_LIMIT = re.compile(r"admission\.(\w+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +67,9 @@ def refusal(asking: Applicant, counts: Counts) -> str | None:
             " Submit it again when some of them have ended, cancel some, or raise the limit."
         )
     return None
+
+
+def limit_named_in(reason: str) -> str:
+    """Return the key of the limit that a refusal names."""
+    found = _LIMIT.search(reason)
+    return found[1] if found else "other"

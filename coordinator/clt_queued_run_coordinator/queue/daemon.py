@@ -70,6 +70,18 @@ class FleetQueueDaemon(IntervalDaemon[Context]):
 
     def core_loop(self, workspace_process_context: Context, shutdown_event: Event) -> DaemonIterator:
         """Run until the controller stops it: react to notifications on PostgreSQL, else poll."""
+        from clt_queued_run_coordinator.metrics.server import observer_of
+
+        stop_serving = None
+        if isinstance(self._observer, Silent):
+            self._observer, stop_serving = observer_of(workspace_process_context.instance)
+        try:
+            yield from self._run(workspace_process_context, shutdown_event)
+        finally:
+            if stop_serving:
+                stop_serving()
+
+    def _run(self, workspace_process_context: Context, shutdown_event: Event) -> DaemonIterator:
         instance = workspace_process_context.instance
         mailbox = Mailbox()
         engine = pool.engine(instance)
