@@ -190,11 +190,8 @@ class FleetQueueDaemon(IntervalDaemon[Context]):
         self, parts: Parts, recovery: Recovery | None, chores: "_Chores", now: float, *, idle: bool
     ) -> None:
         """Do what nobody notifies about; explanations only when there is nothing to launch."""
-        if chores.reconcile.due():
-            differing = parts.dispatcher.reconcile(now)
-            if differing:
-                self._logger.info("%d runs had changed without a notification.", differing)
-                parts.mailbox.post("room")
+        if chores.reconcile.due() and parts.dispatcher.reconcile(now):
+            parts.mailbox.post("reconciled")
         if chores.settle.due():
             parts.dispatcher.give_back_stuck(now)
             parts.dispatcher.expire(now)
@@ -218,6 +215,6 @@ class FleetQueueDaemon(IntervalDaemon[Context]):
 
 class _Chores:
     def __init__(self) -> None:
-        self.reconcile = Timer(RECONCILE_SECONDS)
+        self.reconcile = Timer(RECONCILE_SECONDS, later=True)
         self.settle = Timer(HOUSEKEEPING_SECONDS)
         self.explain = Timer(EXPLAIN_SECONDS)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 class Changes:
     """The latest status of each run that changed, and which other things did.
 
-    `topics` holds `resync` (read everything again), `pools`, `pauses`, `room` and `leader`. `first_at` is the
+    `topics` holds `resync` (read everything again), `pools`, `pauses`, `room`, `leader` and `reconciled`. `first_at` is the
     monotonic time of the first of them.
     """
 

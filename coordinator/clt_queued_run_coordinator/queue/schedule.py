@@ -8,11 +8,11 @@ EXPLAIN_MORE_SECONDS = 1.0
 
 
 class Timer:
-    """Is due at once and then every `seconds`, by the monotonic clock."""
+    """Is due every `seconds` by the monotonic clock, the first time at once unless `later`."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, later: bool = False) -> None:
         self._seconds = seconds
-        self._due = time.monotonic()
+        self._due = time.monotonic() + (seconds if later else 0)
 
     def due(self) -> bool:
         """Say whether it is time, and if so set the next time."""

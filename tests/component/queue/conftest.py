@@ -16,11 +16,10 @@ from typing import Any
 import psycopg2
 import pytest
 import yaml
+from clt_queued_run_coordinator.storage import migration, pool
 from dagster import DagsterInstance
 
-from clt_queued_run_coordinator.storage import migration, pool
 from tests.component.database import Cluster
-from tests.component.queue.launchers import TABLE
 from tests.component.queue.world import World
 
 ROOT = Path(__file__).parents[3]
@@ -103,7 +102,6 @@ def template(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
         assert engine is not None
         migration.ensure(engine)
         engine.dispose()
-    world.execute(TABLE)
     return url
 
 
@@ -121,6 +119,7 @@ def make_world(template: str, tmp_path: Path) -> MakeWorld:
         home = tmp_path / copy
         home.mkdir()
         world = World(f"{server}/{copy}", home)
+        world.launched.touch()
         write_config(world, config, settings)
         return world
 
@@ -137,8 +136,8 @@ def write_config(world: World, coordinator: dict[str, Any], settings: dict[str, 
         },
         "run_launcher": {
             "module": "tests.component.queue.launchers",
-            "class": "TableLauncher",
-            "config": {"url": world.url},
+            "class": "FileLauncher",
+            "config": {"path": str(world.launched)},
         },
         "telemetry": {"enabled": False},
     }

@@ -1,18 +1,16 @@
-"""A launcher whose launches are rows of a table: what a Docker host or a cluster would show."""
+"""A launcher whose launches are lines of a file: what a Docker host or a cluster would show."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
-import psycopg2
 from dagster import DagsterRun
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
-
-TABLE = "create table if not exists launches (run_id text, location text, pid int, at timestamptz default now())"
 
 
 class NotNow(Exception):  # noqa: N818 - an outcome, with the attributes that our launcher uses
@@ -25,12 +23,11 @@ class NotNow(Exception):  # noqa: N818 - an outcome, with the attributes that ou
         self.retry_after_seconds = seconds
 
 
-class TableLauncher(RunLauncher[Any], ConfigurableClass):
-    """Launches by inserting a row; some locations misbehave by their name."""
+class FileLauncher(RunLauncher[Any], ConfigurableClass):
+    """Launches by appending a line; some locations misbehave by their name."""
 
-    def __init__(self, url: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._url = url
-        self._connection: Any = None
+    def __init__(self, path: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._path = Path(path)
         self._inst_data = inst_data
         super().__init__()
 
@@ -40,11 +37,11 @@ class TableLauncher(RunLauncher[Any], ConfigurableClass):
 
     @classmethod
     def config_type(cls) -> Any:
-        return {"url": str}
+        return {"path": str}
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
-        return cls(inst_data=inst_data, url=config_value["url"])
+        return cls(inst_data=inst_data, path=config_value["path"])
 
     def launch_run(self, context: LaunchRunContext) -> None:
         run = context.dagster_run
@@ -58,8 +55,9 @@ class TableLauncher(RunLauncher[Any], ConfigurableClass):
             raise DagsterUserCodeUnreachableError("no answer")
         if location == "broken":
             raise RuntimeError("the image does not exist")
-        self._execute("insert into launches (run_id, location, pid) values (%s, %s, pg_backend_pid())",
-                      run.run_id, location)  # fmt: skip
+        # One short write to a file that is opened for appending: whole, or not at all.
+        with self._path.open("a") as launches:
+            launches.write(f"{run.run_id}\n")
 
     def terminate(self, run_id: str) -> bool:
         raise NotImplementedError(run_id)
@@ -69,14 +67,5 @@ class TableLauncher(RunLauncher[Any], ConfigurableClass):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        found = self._execute("select 1 from launches where run_id = %s", run.run_id)
+        found = run.run_id in self._path.read_text().split()
         return CheckRunHealthResult(WorkerStatus.RUNNING if found else WorkerStatus.NOT_FOUND)
-
-    def _execute(self, statement: str, *parameters: str) -> list[Any]:
-        connection = psycopg2.connect(self._url)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(statement, parameters)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()

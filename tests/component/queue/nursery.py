@@ -11,17 +11,23 @@ import os
 import signal
 import sys
 import threading
+from functools import cache
 from typing import Any
 
+from clt_queued_run_coordinator.queue.daemon import FleetQueueDaemon
 from dagster import DagsterInstance
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
-from dagster._daemon import controller as controller  # loads what every daemon needs, once
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 import tests.component.queue.launchers  # noqa: F401 - loaded before the fork
-from clt_queued_run_coordinator.queue.daemon import FleetQueueDaemon
+
+
+@cache
+def loaded(home: str) -> WorkspaceProcessContext:
+    """Load an instance once; Dagster's storage keeps no connection open that a fork would share."""
+    return WorkspaceProcessContext(DagsterInstance.from_config(home), EmptyWorkspaceTarget())
 
 
 def main() -> None:
@@ -31,6 +37,7 @@ def main() -> None:
             os.waitpid(command["pid"], 0)
             print(json.dumps({"reaped": command["pid"]}), flush=True)
             continue
+        context = loaded(command["home"])
         pid = os.fork()
         if pid == 0:
             os.setsid()
@@ -38,22 +45,20 @@ def main() -> None:
             os.dup2(os.open(os.devnull, os.O_RDWR), 0)
             os.dup2(os.open(command["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT), 1)
             os.dup2(1, 2)
-            run(command["home"], command.get("die_at"))
+            run(context, command.get("die_at"))
         print(json.dumps({"pid": pid}), flush=True)
 
 
-def run(home: str, die_at: int | None) -> None:
+def run(context: WorkspaceProcessContext, die_at: int | None) -> None:
     """Run the daemon's loop as Dagster's controller does, without heartbeats; never returns."""
     logging.basicConfig(level="INFO", format="%(asctime)s %(process)d %(threadName)s %(message)s", force=True)
     if die_at is not None:
         die_at_statement(die_at)
     try:
-        with DagsterInstance.from_config(home) as instance:
-            with WorkspaceProcessContext(instance, EmptyWorkspaceTarget()) as context:
-                coordinator: Any = instance.run_coordinator
-                daemon = FleetQueueDaemon(interval_seconds=coordinator.dequeue_interval_seconds)
-                for _ in daemon.core_loop(context, threading.Event()):
-                    pass
+        coordinator: Any = context.instance.run_coordinator
+        daemon = FleetQueueDaemon(interval_seconds=coordinator.dequeue_interval_seconds)
+        for _ in daemon.core_loop(context, threading.Event()):
+            pass
     except BaseException:
         logging.exception("the daemon ended")
     os._exit(1)

@@ -30,6 +30,11 @@ class World:
     url: str
     home: Path
 
+    @property
+    def launched(self) -> Path:
+        """The file that the launcher appends to."""
+        return self.home / "launched"
+
     def execute(self, statement: str, *parameters: Any) -> list[Any]:
         with closing(psycopg2.connect(self.url)) as connection:
             connection.autocommit = True
@@ -51,7 +56,8 @@ class World:
             psycopg2.extras.execute_values(
                 cursor,
                 "insert into run_tags (run_id, key, value) values %s",
-                [(run.run_id, key, value) for run in runs for key, value in run.tags.items()] or [("", "", "")],
+                [(run.run_id, key, value) for run in runs for key, value in run.tags.items()]
+                or [("", "", "")],
             )
             psycopg2.extras.execute_values(
                 cursor,
@@ -63,7 +69,7 @@ class World:
 
     def launches(self) -> list[str]:
         """Return the launched runs in the order of their launches."""
-        return [run_id for (run_id,) in self.execute("select run_id from launches order by at")]
+        return self.launched.read_text().split()
 
     def statuses(self) -> Mapping[str, str]:
         return dict(self.execute("select run_id, status from runs"))
