@@ -190,8 +190,11 @@ class FleetQueueDaemon(IntervalDaemon[Context]):
         self, parts: Parts, recovery: Recovery | None, chores: "_Chores", now: float, *, idle: bool
     ) -> None:
         """Do what nobody notifies about; explanations only when there is nothing to launch."""
-        if chores.reconcile.due() and parts.dispatcher.reconcile(now):
-            parts.mailbox.post("reconciled")
+        if chores.reconcile.due():
+            if parts.dispatcher.reconcile(now):
+                parts.mailbox.post("reconciled")
+            if recovery:
+                recovery.tidy()
         if chores.settle.due():
             parts.dispatcher.give_back_stuck(now)
             parts.dispatcher.expire(now)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 class Changes:
     """The latest status of each run that changed, and which other things did.
 
-    `topics` holds `resync` (read everything again), `pools`, `pauses`, `room`, `leader` and `reconciled`. `first_at` is the
-    monotonic time of the first of them.
+    `topics` holds `resync` (read everything again), `pools`, `pauses`, `room`, `leader` and `reconciled`.
+    `first_at` is the monotonic time of the first of them.
     """
 
     statuses: dict[str, str] = field(default_factory=dict)

@@ -54,9 +54,12 @@ class Recovery:
         if adopted:
             self._give_back(adopted, "the daemon stopped before it launched this run.")
 
+    def tidy(self) -> None:
+        """Delete notes about runs that moved on by other means."""
+        self._ledger.forget()
+
     def settle(self) -> None:
         """Settle what can be settled now; the rest stays for the next time."""
-        self._ledger.forget()
         for open_claim in self._ledger.open_claims():
             claim = open_claim.claim
             if claim.owner == self._identity:
