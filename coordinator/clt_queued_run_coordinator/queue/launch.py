@@ -58,6 +58,10 @@ class Launch:
             context = LaunchRunContext(dagster_run=run, workspace=self._workspace())
             self._instance.run_launcher.launch_run(context)
         except Exception as error:
+            retry_after = getattr(error, "retry_after_seconds", None)
+            if retry_after is not None:
+                self._postpone(claimed.claim, location, error, float(retry_after))
+                return False
             captured = DaemonErrorCapture.process_exception(
                 exc_info=sys.exc_info(),
                 logger=logger,
@@ -82,9 +86,6 @@ class Launch:
                 found.status,
                 captured.to_string(),
             )
-        elif (retry_after := getattr(error, "retry_after_seconds", None)) is not None:
-            self._postpone(claim, location, error, float(retry_after))
-            return False
         elif self._config.max_user_code_failure_retries and isinstance(
             error, (DagsterUserCodeUnreachableError, DagsterCodeLocationLoadError)
         ):
@@ -107,6 +108,7 @@ class Launch:
         """
         now = self._clock()
         reason = str(getattr(error, "reason", error))
+        logger.info("Run %s goes back to the queue for %g s: %s", claim.run_id, retry_after, reason)
         only_this = bool(getattr(error, "may_be_running", False)) or location is None
         kind, name = ("run", claim.run_id) if only_this else ("location", location or "")
         hold = Hold(kind, name, now + retry_after, reason)

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg2
 import psycopg2.extras
-from dagster import DagsterEvent, DagsterRun, DagsterRunStatus
+from dagster import DagsterEvent, DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.events.log import EventLogEntry
 from dagster._core.remote_origin import (
     GrpcServerCodeLocationOrigin,
@@ -79,6 +79,12 @@ class World:
             "select dagster_event_type from event_logs where run_id = %s order by id", run_id
         )
         return [kind for (kind,) in found]
+
+    def messages(self, run_id: str) -> list[str]:
+        return [body for (body,) in self.execute("select event from event_logs where run_id = %s", run_id)]
+
+    def instance(self) -> DagsterInstance:
+        return DagsterInstance.from_config(str(self.home))
 
     def end(self, run_ids: Sequence[str], status: str = "SUCCESS") -> None:
         self.execute("update runs set status = %s where run_id = any(%s)", status, list(run_ids))
