@@ -3,13 +3,16 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
-from dagster._core.storage.dagster_run import ACTIVE_RUN_STATUSES, RunRecord
+from dagster._core.storage.dagster_run import RunRecord
 from dagster._serdes import serialize_value
 
 from clt_queued_run_coordinator.queue.ledger import Claim, Claimed, Reading
 from clt_queued_run_coordinator.queue.runs import ActiveRun, QueuedRun, kind_of
 from clt_queued_run_coordinator.queue.snapshot import Hold, Pause
 from clt_queued_run_coordinator.storage.events import BACK_IN_QUEUE
+
+# Dagster 1.12 has no name for them.
+_ACTIVE = (DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
 
 
 class PlainLedger:
@@ -34,7 +37,7 @@ class PlainLedger:
             if len(page) < self._page_size:
                 break
             cursor = page[-1].dagster_run.run_id
-        active = self._instance.get_run_records(RunsFilter(statuses=ACTIVE_RUN_STATUSES))
+        active = self._instance.get_run_records(RunsFilter(statuses=_ACTIVE))
         return Reading(tuple(queued), tuple(_active(record, keys) for record in active))
 
     def some(self, run_ids: Collection[str], keys: frozenset[str]) -> Reading:
@@ -44,7 +47,7 @@ class PlainLedger:
         records = self._instance.get_run_records(RunsFilter(run_ids=list(run_ids)), ascending=True)
         return Reading(
             tuple(_queued(r, keys) for r in records if r.dagster_run.status == DagsterRunStatus.QUEUED),
-            tuple(_active(r, keys) for r in records if r.dagster_run.status in ACTIVE_RUN_STATUSES),
+            tuple(_active(r, keys) for r in records if r.dagster_run.status in _ACTIVE),
         )
 
     def changed(self, known: Mapping[str, str], since: float) -> set[str]:
@@ -82,13 +85,17 @@ class PlainLedger:
     def give_back(self, claims: Sequence[Claim], reason: str | None, now: float) -> Collection[str]:
         """Move claimed runs back to QUEUED."""
         del now
+        moved = []
         for claim in claims:
-            run = claim.run()
+            run = self._instance.get_run_by_id(claim.run_id)
+            if run is None or run.status != DagsterRunStatus.STARTING:
+                continue
             event = DagsterEvent.job_enqueue(run)
             if reason is not None:
                 event = event._replace(message=f"{BACK_IN_QUEUE}{reason}")
             self._instance.report_dagster_event(event, run_id=run.run_id)
-        return [claim.run_id for claim in claims]
+            moved.append(run.run_id)
+        return moved
 
     def hold(self, hold: Hold) -> None:
         """Keep nothing: the daemon has it in memory."""

@@ -43,13 +43,15 @@ def _unwrapped(storage: Any, view: Any, part: str) -> Any:
 
 
 def _pooled(storage: Any) -> sqlalchemy.Engine:
-    from dagster_postgres.utils import create_pg_engine
-
     arguments = [storage.postgres_url]
-    # Of newer versions only: how to log in with a short-lived token.
+    # Of 1.13 only: how to log in with a short-lived token.
     if hasattr(storage, "_token_provider"):
+        from dagster_postgres.utils import create_pg_engine as create
+
         arguments.append(storage._token_provider)
-    made: sqlalchemy.Engine = create_pg_engine(
+    else:
+        from dagster._core.storage.sql import create_engine as create
+    made: sqlalchemy.Engine = create(
         *arguments,
         isolation_level="AUTOCOMMIT",
         pool_size=CONNECTIONS,
