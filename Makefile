@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down lint format test test-unit test-component test-docker test-molecule test-e2e molecule docs clean
+.PHONY: bench-queue help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e molecule docs clean
 SHELL := /bin/bash
 
 # Tools of the project's own environment first: Ansible starts `ansible-config`, Molecule starts `ansible-playbook`.
@@ -24,7 +24,7 @@ lint: setup  ## Check style, types, roles, YAML and shell
 format: setup  ## Format the Python code
 	@ruff format . && ruff check --fix .
 
-test: setup  ## Run every suite: unit, component, Docker, Molecule, end to end
+test: setup  ## Run every suite: unit, component, older Dagster, Docker, Molecule, end to end
 	@scripts/test.sh
 
 test-unit: setup  ## Run the unit tests: no root, no Docker, under a minute
@@ -33,10 +33,16 @@ test-unit: setup  ## Run the unit tests: no root, no Docker, under a minute
 test-component: setup  ## Run the tests with real HAProxy, PostgreSQL and gRPC on loopback
 	@scripts/test.sh component
 
+test-older: setup  ## Run both plugins' tests with the oldest Dagster that they support
+	@scripts/test.sh older
+
 test-docker: setup  ## Run the tests that need a Docker Engine
 	@scripts/test.sh docker
 
-test-molecule: setup  ## Run the Molecule scenario of every role
+test-bench-queue: setup  ## Compare our queue daemon with Dagster's on one PostgreSQL; QUICK=1 takes under a minute
+	@scripts/environment.sh reference-coordinator && .venv/bin/python -m tests.bench.queue $(if $(QUICK),--quick)
+
+molecule: setup  ## Run the Molecule scenario of every role
 	@scripts/test.sh molecule
 
 test-e2e: setup  ## Run the end-to-end tests on a practice fleet of their own

@@ -5,9 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clt_queued_run_coordinator.schema import Extensions
+from clt_queued_run_coordinator.admission import settings as admission
+from clt_queued_run_coordinator.metrics import settings as metrics
+from clt_queued_run_coordinator.schema import Extensions, FairSharingSettings
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.1
+_TAGS = ("code_location_tag", "user_tag", "host_group_tag", "team_tag")
 _LEAST = {
     "dequeue_interval_seconds": 0,
     "dequeue_num_workers": 1,
@@ -54,14 +57,32 @@ def _tag_limits(limits: list[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _extensions(extensions: Extensions) -> Iterator[str]:
-    for name in ("code_location_tag", "user_tag"):
+    keys: dict[str, str] = {}
+    for name in _TAGS:
         tag = getattr(extensions, name)
         if not tag:
             yield f"{name}: '': write a tag's key, or remove it for the default"
         elif tag.startswith(("dagster/", ".dagster/")):
             yield f"{name}: {tag}: Dagster itself writes tags of this prefix; choose another key"
-    if extensions.code_location_tag == extensions.user_tag:
-        yield f"user_tag: {extensions.user_tag}: is also code_location_tag; choose another key"
+        elif tag in keys:
+            yield f"{name}: {tag}: is also {keys[tag]}; choose another key"
+        keys.setdefault(tag, name)
     header = extensions.user_header
     if header is not None and not _HEADER_NAME.fullmatch(header):
         yield f"user_header: {header!r}: is no name of an HTTP header; write one such as X-Forwarded-User"
+    if extensions.fair_sharing:
+        yield from _fair_sharing(extensions.fair_sharing)
+    if extensions.admission:
+        yield from admission.problems(extensions.admission)
+    if extensions.metrics:
+        yield from metrics.problems(extensions.metrics)
+
+
+def _fair_sharing(fair: FairSharingSettings) -> Iterator[str]:
+    if not fair.key:
+        yield "fair_sharing.key: '': write the tag whose values share, for instance code_location"
+    for value, weight in fair.weights.items():
+        if weight <= 0:
+            yield f"fair_sharing.weights.{value}: {weight}: write a number above 0"
+    if fair.ageing_seconds < 0:
+        yield f"fair_sharing.ageing_seconds: {fair.ageing_seconds}: write 0 (no ageing) or more"

@@ -1,11 +1,11 @@
 """`CLTQueuedRunCoordinator`: Dagster's queue, with tags that a run cannot forge."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import Any, Self
 
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, QueuedRunCoordinator
-from dagster import _check as check
+from dagster import DagsterInstance, DagsterRun, QueuedRunCoordinator
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.run_coordinator.base import SubmitRunContext
 from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
@@ -13,9 +13,10 @@ from dagster._serdes import ConfigurableClassData
 
 from clt_queued_run_coordinator import checks, sole
 from clt_queued_run_coordinator.errors import CoordinatorConfigError
+from clt_queued_run_coordinator.journal.postgres import PostgresJournal
 from clt_queued_run_coordinator.overrides import overridden
 from clt_queued_run_coordinator.schema import Extensions, config_schema, split
-from clt_queued_run_coordinator.trust import parent_run_id, trusted_tags
+from clt_queued_run_coordinator.submission import pooled, through_dagster
 
 logger = logging.getLogger("dagster.run_coordinator.clt_queued_run_coordinator")
 
@@ -60,6 +61,11 @@ class CLTQueuedRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
     def register_instance(self, instance: DagsterInstance) -> None:
         """Take the instance, and report what its settings override here."""
         super().register_instance(instance)
+        # Only a process that runs Dagster's daemons has loaded their controller.
+        if "dagster._daemon.controller" in sys.modules:
+            from clt_queued_run_coordinator import seams
+
+            seams.replace_in_controller()
         # An instance that is given its coordinator registers it before it has settings.
         if getattr(instance, "_settings", None) is not None:
             self._report_overrides()
@@ -71,38 +77,14 @@ class CLTQueuedRunCoordinator(QueuedRunCoordinator[DagsterInstance]):
         return super().get_run_queue_config()
 
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
-        """Tag the run, then enqueue it. A run that was submitted before keeps its tags.
+        """Tag the run, then queue it, or refuse it. A run that was submitted before stays as it is.
 
         Dagster's storage refuses to queue a run without a remote origin: such a run fails and says so.
         """
-        if context.dagster_run.status == DagsterRunStatus.NOT_STARTED:
-            context = context._replace(dagster_run=self._tagged(context))
-        try:
-            return super().submit_run(context)
-        except check.CheckError:
-            if context.dagster_run.remote_job_origin:
-                raise
-            return self._failed_without_origin(context.dagster_run)
-
-    def _tagged(self, context: SubmitRunContext) -> DagsterRun:
-        run = context.dagster_run
-        tags = trusted_tags(context, self._extensions, self._parent(run))
-        if not tags:
-            return run
-        self._instance.add_run_tags(run.run_id, tags)
-        return run.with_tags({**run.tags, **tags})
-
-    def _failed_without_origin(self, run: DagsterRun) -> DagsterRun:
-        self._instance.report_run_failed(
-            run,
-            "It cannot be queued: it names no code location (no remote origin), so nobody could launch it."
-            " Submit it through a workspace, for instance from the web UI or `dagster job launch`.",
-        )
-        return self._instance.get_run_by_id(run.run_id) or run
-
-    def _parent(self, run: DagsterRun) -> DagsterRun | None:
-        parent_id = parent_run_id(run)
-        return self._instance.get_run_by_id(parent_id) if parent_id else None
+        journal = PostgresJournal.of(self._instance)
+        if journal is None:
+            return through_dagster.submit(self._instance, self._extensions, context, super().submit_run)
+        return pooled.submit(self._instance, journal, self._extensions, context)
 
     def _report_overrides(self) -> None:
         if self._overrides_reported:

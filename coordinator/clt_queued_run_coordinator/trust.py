@@ -16,14 +16,14 @@ from dagster._core.workspace.context import WorkspaceRequestContext
 
 from clt_queued_run_coordinator.schema import Extensions
 
-UNKNOWN_LOCATION = "__unknown__"
+UNKNOWN = "__unknown__"
 ANONYMOUS = "anonymous"
 CLAIM_SUFFIX = "_claimed"
 
 
 def code_location_of(run: DagsterRun) -> str:
     """Return the location name in the run's remote origin, which the control plane itself wrote."""
-    return run.remote_job_origin.location_name if run.remote_job_origin else UNKNOWN_LOCATION
+    return run.remote_job_origin.location_name if run.remote_job_origin else UNKNOWN
 
 
 def user_of(context: SubmitRunContext, extensions: Extensions, parent: DagsterRun | None) -> str:
@@ -38,6 +38,20 @@ def user_of(context: SubmitRunContext, extensions: Extensions, parent: DagsterRu
     return _automation(context.dagster_run.tags) or _inherited(parent, extensions) or ANONYMOUS
 
 
+def groups_of(location: str, user: str, extensions: Extensions) -> dict[str, str]:
+    """Return the tags for host group and team, each only where the configuration has a map for it.
+
+    What a map does not name is `__unknown__`, so that no run chooses its own.
+    """
+    tags = {}
+    if extensions.host_groups:
+        tags[extensions.host_group_tag] = extensions.host_groups.get(location, UNKNOWN)
+    if extensions.location_teams or extensions.user_teams:
+        of_location = extensions.location_teams.get(location, UNKNOWN)
+        tags[extensions.team_tag] = extensions.user_teams.get(user, of_location)
+    return tags
+
+
 def trusted_tags(
     context: SubmitRunContext, extensions: Extensions, parent: DagsterRun | None
 ) -> dict[str, str]:
@@ -45,9 +59,12 @@ def trusted_tags(
 
     A value that the run merely inherited from its parent is no claim.
     """
+    location = code_location_of(context.dagster_run)
+    user = user_of(context, extensions, parent)
     trusted = {
-        extensions.code_location_tag: code_location_of(context.dagster_run),
-        extensions.user_tag: user_of(context, extensions, parent),
+        extensions.code_location_tag: location,
+        extensions.user_tag: user,
+        **groups_of(location, user, extensions),
     }
     present, inherited = context.dagster_run.tags, parent.tags if parent else {}
     claims = {

@@ -77,6 +77,30 @@ def test_values_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
         ),
         ({"code_location_tag": "dagster/location"}, "code_location_tag: dagster/location: Dagster itself"),
         ({"user_tag": "code_location"}, "user_tag: code_location: is also code_location_tag"),
+        ({"team_tag": "user"}, "team_tag: user: is also user_tag; choose another key"),
+        ({"admission": {"max_queue_size": 0}}, "admission.max_queue_size: 0: write 1 or more, or -1"),
+        (
+            {"admission": {"max_runs_per_location": {"etl": -5}}},
+            "admission.max_runs_per_location.etl: -5: write 1 or more, or -1",
+        ),
+        (
+            {"admission": {"stale_timeout_seconds": 0}},
+            "admission.stale_timeout_seconds: 0: write 1 or more, or -1",
+        ),
+        (
+            {"fair_sharing": {"key": "user", "weights": {"ada": 0.0}}},
+            "fair_sharing.weights.ada: 0.0: write a number above 0",
+        ),
+        (
+            {"fair_sharing": {"key": "user", "ageing_seconds": -1.0}},
+            "fair_sharing.ageing_seconds: -1.0: write 0 (no ageing) or more",
+        ),
+        ({"metrics": {"port": 0}}, "metrics.port: 0: write a port from 1 to 65535"),
+        ({"metrics": {"port": 9469, "host": "all"}}, "metrics.host: all: is no IP address"),
+        (
+            {"metrics": {"port": 9469, "host": "10.0.0.7"}},
+            "metrics.host: 10.0.0.7: other machines reach it and the page has no login",
+        ),
         ({"user_header": "X User"}, "user_header: 'X User': is no name of an HTTP header"),
     ],
 )
@@ -84,6 +108,24 @@ def test_a_wrong_value_is_refused_with_key_value_and_fix(config: dict[str, Any],
     with pytest.raises(CoordinatorConfigError) as caught:
         loaded(config)
     assert sentence in str(caught.value)
+
+
+def test_admission_has_the_defaults_of_the_reference_and_is_off_when_absent() -> None:
+    assert loaded({}).extensions.admission is None
+    admission = loaded({"admission": {}}).extensions.admission
+    assert (admission.max_queue_size, admission.max_runs_per_user, admission.stale_timeout_seconds) == (
+        10_000,
+        100,
+        3_600,
+    )
+    assert admission.location_cap("etl") is None
+
+
+def test_metrics_are_reached_from_other_machines_only_on_purpose() -> None:
+    assert loaded({}).extensions.metrics is None
+    assert loaded({"metrics": {"port": 9469}}).extensions.metrics.host == "127.0.0.1"
+    everywhere = {"port": 9469, "host": "10.0.0.7", "allow_remote": True}
+    assert loaded({"metrics": everywhere}).extensions.metrics.allow_remote
 
 
 def test_all_wrong_values_are_told_at_once() -> None:

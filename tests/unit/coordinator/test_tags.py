@@ -52,6 +52,32 @@ def test_the_keys_of_both_tags_are_configurable(deployment: Load) -> None:
     assert (run.tags["site"], run.tags["who"]) == ("etl", "anonymous")
 
 
+def test_host_group_and_team_come_from_the_configuration_alone(deployment: Load) -> None:
+    context = deployment(
+        user_header="X-Dagfleet-User",
+        host_groups={"etl": "gpu"},
+        location_teams={"etl": "data"},
+        user_teams={"grace": "finance"},
+    )
+    forged = {"host_group": "big", "team": "board"}
+    run = submitted(context, headers={"X-Dagfleet-User": "ada"}, tags=forged)
+    assert (run.tags["host_group"], run.tags["team"]) == ("gpu", "data")
+    assert (run.tags["host_group_claimed"], run.tags["team_claimed"]) == ("big", "board")
+    assert submitted(context, headers={"X-Dagfleet-User": "grace"}).tags["team"] == "finance"
+
+
+def test_a_location_that_no_map_names_chooses_no_group_of_its_own(deployment: Load) -> None:
+    context = deployment(host_groups={"etl": "gpu"}, location_teams={"etl": "data"})
+    run = submitted(context, location="ml", tags={"team": "data", "host_group": "gpu"})
+    assert (run.tags["host_group"], run.tags["team"]) == ("__unknown__", "__unknown__")
+
+
+def test_without_maps_team_and_host_group_are_tags_like_any_other(deployment: Load) -> None:
+    run = submitted(deployment(), tags={"team": "data"})
+    assert run.tags["team"] == "data"
+    assert "host_group" not in run.tags
+
+
 def test_tags_can_be_searched_in_the_storage(deployment: Load) -> None:
     context = deployment()
     run = submitted(context, tags={"code_location": "finance"})

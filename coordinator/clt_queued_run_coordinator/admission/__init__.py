@@ -1,0 +1,1 @@
+"""Which runs may join the queue, decided where they are submitted."""

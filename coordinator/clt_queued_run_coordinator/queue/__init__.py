@@ -1,0 +1,1 @@
+"""The queue: what waits, what runs, what may start next, and who starts it."""

@@ -1,0 +1,1 @@
+"""From a created run to a queued or a refused one."""
