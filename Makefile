@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: bench-queue help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e molecule docs clean
+.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e molecule bench-queue docs clean
 SHELL := /bin/bash
 
 # Tools of the project's own environment first: Ansible starts `ansible-config`, Molecule starts `ansible-playbook`.
@@ -39,10 +39,7 @@ test-older: setup  ## Run both plugins' tests with the oldest Dagster that they 
 test-docker: setup  ## Run the tests that need a Docker Engine
 	@scripts/test.sh docker
 
-test-bench-queue: setup  ## Compare our queue daemon with Dagster's on one PostgreSQL; QUICK=1 takes under a minute
-	@scripts/environment.sh reference-coordinator && .venv/bin/python -m tests.bench.queue $(if $(QUICK),--quick)
-
-molecule: setup  ## Run the Molecule scenario of every role
+test-molecule: setup  ## Run the Molecule scenario of every role
 	@scripts/test.sh molecule
 
 test-e2e: setup  ## Run the end-to-end tests on a practice fleet of their own
@@ -50,6 +47,9 @@ test-e2e: setup  ## Run the end-to-end tests on a practice fleet of their own
 
 molecule: setup  ## Converge one role again on its machine: make molecule ROLE=mesh
 	@scripts/molecule.sh converge "$(ROLE)"
+
+bench-queue: setup  ## Compare our queue daemon with Dagster's on one PostgreSQL; QUICK=1 takes under a minute
+	@scripts/environment.sh reference-coordinator && nice -n 5 .venv/bin/python -m tests.bench.queue $(if $(QUICK),--quick)
 
 docs: setup  ## Write the generated reference pages again
 	@.venv/bin/python scripts/generate_reference.py
