@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from dagster_multihost_launcher import kwargs
 from dagster_multihost_launcher.settings import ContainerSettings, Host, Settings
 
+_HIGHEST_PORT = 65535
 _SCHEMES = ("tcp", "ssh", "unix")
 
 
@@ -19,6 +20,7 @@ def problems(settings: Settings) -> list[str]:
     found += _twice("docker_hosts", "host_name", (host.name for host in settings.hosts))
     found += _locations(settings)
     found += _numbers(settings)
+    found += _reaper(settings)
     return found
 
 
@@ -91,12 +93,30 @@ def _containers(where: str, container: ContainerSettings, *, prefix: str = "") -
 
 
 def _numbers(settings: Settings) -> Iterator[str]:
-    for key in ("connect_timeout", "read_timeout", "pull_timeout", "retry_after_seconds"):
+    for key in (
+        "connect_timeout",
+        "read_timeout",
+        "pull_timeout",
+        "retry_after_seconds",
+        "host_lost_after_seconds",
+    ):
         value = getattr(settings, key)
         if value < 1:
             yield f"{key}: {value}: write 1 second or more"
     if settings.stop_timeout < 0:
         yield f"stop_timeout: {settings.stop_timeout}: write 0 seconds (SIGKILL at once) or more"
+
+
+def _reaper(settings: Settings) -> Iterator[str]:
+    reaping = settings.reaping
+    for key in ("watch_seconds", "sweep_seconds"):
+        if getattr(reaping, key) < 1:
+            yield f"reaper.{key}: {getattr(reaping, key)}: write 1 second or more"
+    for key in ("keep_successful_hours", "keep_failed_hours"):
+        if not getattr(reaping, key) >= 0:
+            yield f"reaper.{key}: {getattr(reaping, key)}: write 0 (remove at once) or more"
+    if settings.metrics and not 0 <= settings.metrics.port <= _HIGHEST_PORT:
+        yield f"metrics.port: {settings.metrics.port}: write a port, 1 to {_HIGHEST_PORT}"
 
 
 def _twice(where: str, key: str, names: Iterable[str]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dagster import Array, BoolSource, Field, IntSource, Noneable, StringSource
+from dagster import Array, BoolSource, Field, Float, IntSource, Noneable, StringSource
 
 DEFAULT_LABEL_PREFIX = "dagster"
 DEFAULT_CONNECT_TIMEOUT = 3
@@ -10,6 +10,12 @@ DEFAULT_READ_TIMEOUT = 10
 DEFAULT_PULL_TIMEOUT = 600
 DEFAULT_STOP_TIMEOUT = 30
 DEFAULT_RETRY_AFTER = 10
+DEFAULT_HOST_LOST_AFTER = 300
+DEFAULT_WATCH_SECONDS = 5
+DEFAULT_SWEEP_SECONDS = 60
+DEFAULT_KEEP_SUCCESSFUL_HOURS = 1.0
+DEFAULT_KEEP_FAILED_HOURS = 72.0
+DEFAULT_METRICS_HOST = "127.0.0.1"
 
 
 def _optional(inner: Any, description: str) -> Field:
@@ -66,6 +72,38 @@ _HOST = {
     "registry": _optional(_REGISTRY, "Credentials for pulling from this registry."),
 }
 
+
+def _hours(default: float, description: str) -> Field:
+    return Field(Float, is_required=False, default_value=default, description=f"Hours. {description}")
+
+
+_REAPER = {
+    "enabled": Field(
+        BoolSource,
+        is_required=False,
+        default_value=True,
+        description="Look after runs and containers in a thread of the daemon.",
+    ),
+    "watch_seconds": _seconds(DEFAULT_WATCH_SECONDS, "Between looks at runs that are starting or canceling."),
+    "sweep_seconds": _seconds(DEFAULT_SWEEP_SECONDS, "Between looks at all run containers of a host."),
+    "keep_successful_hours": _hours(
+        DEFAULT_KEEP_SUCCESSFUL_HOURS, "How long a successful run's container stays."
+    ),
+    "keep_failed_hours": _hours(
+        DEFAULT_KEEP_FAILED_HOURS, "How long a failed or canceled run's container stays."
+    ),
+}
+
+_METRICS = {
+    "port": Field(IntSource, description="The port of /metrics in Prometheus' format, in the daemon."),
+    "host": Field(
+        StringSource,
+        is_required=False,
+        default_value=DEFAULT_METRICS_HOST,
+        description="The address to listen on: there is neither TLS nor a login.",
+    ),
+}
+
 _LOCATION = {"image": _optional(StringSource, "The image of this location's runs."), **_CONTAINER}
 
 
@@ -101,6 +139,11 @@ def config_schema() -> dict[str, Any]:
         "retry_after_seconds": _seconds(
             DEFAULT_RETRY_AFTER, "How long an unreachable host is left alone, and a run waits for it."
         ),
+        "host_lost_after_seconds": _seconds(
+            DEFAULT_HOST_LOST_AFTER, "How long a host may not answer before its runs count as failed."
+        ),
+        "reaper": _optional(_REAPER, "What happens to containers after their run, and to stuck runs."),
+        "metrics": _optional(_METRICS, "Prometheus metrics of the daemon; absent: none."),
         "image": _optional(StringSource, "As in DockerRunLauncher: the image where nothing else names one."),
         "registry": _optional(_REGISTRY, "As in DockerRunLauncher; a host's own replaces it."),
         **_CONTAINER,

@@ -56,6 +56,25 @@ class Host:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reaping:
+    """How often the reaper looks, and how long it keeps the containers of finished runs."""
+
+    enabled: bool = True
+    watch_seconds: int = schema.DEFAULT_WATCH_SECONDS
+    sweep_seconds: int = schema.DEFAULT_SWEEP_SECONDS
+    keep_successful_hours: float = schema.DEFAULT_KEEP_SUCCESSFUL_HOURS
+    keep_failed_hours: float = schema.DEFAULT_KEEP_FAILED_HOURS
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsAddress:
+    """Where the daemon's metrics are served."""
+
+    port: int
+    host: str = schema.DEFAULT_METRICS_HOST
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The whole configuration. `catch_all` takes every location that no host names, if it is set."""
 
@@ -71,6 +90,9 @@ class Settings:
     pull_timeout: int = schema.DEFAULT_PULL_TIMEOUT
     stop_timeout: int = schema.DEFAULT_STOP_TIMEOUT
     retry_after_seconds: int = schema.DEFAULT_RETRY_AFTER
+    host_lost_after_seconds: int = schema.DEFAULT_HOST_LOST_AFTER
+    reaping: Reaping = field(default_factory=Reaping)
+    metrics: MetricsAddress | None = None
 
     @property
     def all_hosts(self) -> tuple[Host, ...]:
@@ -87,6 +109,7 @@ _PLAIN_KEYS = (
     "pull_timeout",
     "stop_timeout",
     "retry_after_seconds",
+    "host_lost_after_seconds",
 )
 
 
@@ -116,6 +139,8 @@ def read(config: Mapping[str, Any]) -> Settings:
             env_file=config.get("default_env_file"),
             image=config.get("image"),
         ),
+        reaping=Reaping(**(config.get("reaper") or {})),
+        metrics=MetricsAddress(**config["metrics"]) if config.get("metrics") else None,
         label_prefix=config.get("container_label_prefix", schema.DEFAULT_LABEL_PREFIX),
         **{key: config[key] for key in _PLAIN_KEYS if config.get(key) is not None},
     )
