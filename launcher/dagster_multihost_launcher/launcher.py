@@ -15,23 +15,28 @@ from dagster._core.launcher.base import (
     WorkerStatus,
 )
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
-from docker.errors import NotFound
 
-from dagster_multihost_launcher import checks, commands, debug, health, routing, sole
+from dagster_multihost_launcher import checks, commands, debug, fencing, health, routing, sole
+from dagster_multihost_launcher.absence import Absences
+from dagster_multihost_launcher.daemon_process import is_daemon
 from dagster_multihost_launcher.delegate import Delegate
 from dagster_multihost_launcher.errors import HostUnreachable, LauncherConfigError, LaunchError
+from dagster_multihost_launcher.fate import Ages
 from dagster_multihost_launcher.hosts import Hosts
-from dagster_multihost_launcher.launch import ContainerLauncher, Request
+from dagster_multihost_launcher.launch import ContainerLauncher
 from dagster_multihost_launcher.lookup import Lookup
+from dagster_multihost_launcher.planning import Request
+from dagster_multihost_launcher.reaper import Reaper
 from dagster_multihost_launcher.schema import config_schema
 from dagster_multihost_launcher.settings import Host, Settings, read
+from dagster_multihost_launcher.sweep import Sweeper
 from dagster_multihost_launcher.termination import Terminations
+from dagster_multihost_launcher.watch import Launching, Watcher
 from dagster_multihost_launcher.worker import (
     DEFAULT,
     FIRST_ATTEMPT,
     LAUNCHER_TYPE_TAG,
     Labels,
-    Worker,
     record_of,
 )
 
@@ -56,7 +61,10 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         self._hosts = Hosts(settings)
         self._containers = ContainerLauncher(settings, self._hosts, self._labels)
         self._lookup = Lookup(self._hosts, self._labels)
-        self._terminations = Terminations(self._hosts)
+        self._terminations = Terminations(self._hosts, self._labels)
+        self._absences = Absences()
+        self._launching = Launching()
+        self._reaper = self._build_reaper(settings)
         self._delegate = Delegate(settings)
         super().__init__()  # type: ignore[no-untyped-call]
 
@@ -86,14 +94,21 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         return self._hosts
 
     @property
+    def reaper(self) -> Reaper:
+        """The thread that looks after runs and containers; it works in the daemon only."""
+        return self._reaper
+
+    @property
     def labels(self) -> Labels:
         """The labels of this launcher's containers."""
         return self._labels
 
     def register_instance(self, instance: DagsterInstance) -> None:
-        """Take the instance, for the delegate too."""
+        """Take the instance, for the delegate too. In the daemon, the reaper begins its work."""
         super().register_instance(instance)
         self._delegate.register_instance(instance)
+        if is_daemon():
+            self._reaper.start()
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's worker.
@@ -106,9 +121,11 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         if not pool:
             self._delegate.launch(self._instance, context)
             return
+        self._reaper.start()
         command = commands.execute_run(self._instance, context)
         request = Request(context=context, command=command, attempt=FIRST_ATTEMPT)
-        self._containers.launch(self._instance, request, pool)
+        with self._launching.of(request.run.run_id):
+            self._containers.launch(self._instance, request, pool)
 
     @property
     def supports_resume_run(self) -> bool:
@@ -116,18 +133,27 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         return True
 
     def resume_run(self, context: ResumeRunContext) -> None:
-        """Remove what is left of the previous attempt, then start the next one, on any host of the pool."""
+        """Remove what is left of the previous attempt, then start the next one, on any host of the pool.
+
+        A host that is lost cannot be asked to remove anything: the next attempt starts on another host, and
+        the reaper kills the previous one when the lost host answers again.
+        """
         run, pool = context.dagster_run, self._pool(context.dagster_run)
         if not self._in_container(run):
             raise LaunchError(f"Run {run.run_id} ran in its code server, where a run cannot be resumed.")
-        previous = self._lookup.worker(self._instance, run, pool, attempts_begun=1)
-        if previous:
-            self._remove(previous)
+        try:
+            previous = record_of(run) or self._lookup.worker(self._instance, run, pool, attempts_begun=1)
+            if previous:
+                fencing.remove_all_of(self._hosts.named(previous.host_name), self._labels, run.run_id)
+        except HostUnreachable as error:
+            pool = [host for host in pool if host.name != error.host_name]
+            if not self._lost(error.host_name) or not pool:
+                raise
         command = commands.resume_run(self._instance, context)
         attempt = FIRST_ATTEMPT + (context.resume_attempt_number or 1)
-        self._containers.launch(
-            self._instance, Request(context=context, command=command, attempt=attempt), pool
-        )
+        request = Request(context=context, command=command, attempt=attempt)
+        with self._launching.of(run.run_id):
+            self._containers.launch(self._instance, request, pool)
 
     def terminate(self, run_id: str) -> bool:
         """Ask the run's worker to end. The run is CANCELED once it has, or if it had ended before."""
@@ -153,11 +179,21 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         """Judge the worker of a run that is not finished.
 
         Raises:
-            HostUnreachable: nothing is known, and Dagster then leaves the run alone.
+            HostUnreachable: nothing is known, and Dagster then leaves the run alone. A host that has not
+                answered for `host_lost_after_seconds` is lost, and its runs' workers have failed.
         """
+        self._reaper.start()
         if not self._in_container(run):
             return CheckRunHealthResult(WorkerStatus.RUNNING, msg="Its code server executes it.")
-        worker = self._lookup.worker(self._instance, run, self._pool(run))
+        try:
+            worker = self._lookup.worker(self._instance, run, self._pool(run))
+        except HostUnreachable as error:
+            absence = self._absences.noticed(self._instance, error.host_name)
+            if record_of(run) is None or not self._lost(error.host_name):
+                raise
+            return health.lost(error, absence, self._settings.host_lost_after_seconds)
+        if worker:
+            self._absences.answered(self._instance, worker.host_name)
         if worker is None and record_of(run) is None:
             raise LaunchError(
                 f"Run {run.run_id} has no container of this launcher, and no tag that it ever had one."
@@ -190,6 +226,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
 
     def dispose(self) -> None:
         """Close the connections to all hosts."""
+        self._reaper.stop()
         self._terminations.close()
         self._hosts.close()
         self._delegate.launcher.dispose()
@@ -203,9 +240,32 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
             return True
         return run.tags.get(LAUNCHER_TYPE_TAG) != DEFAULT and bool(self._pool(run))
 
-    def _remove(self, worker: Worker) -> None:
-        try:
-            with self._hosts.named(worker.host_name).api() as api:
-                api.remove_container(worker.container_id, force=True, v=True)
-        except NotFound:
-            return
+    def _lost(self, host_name: str) -> bool:
+        absence = self._absences.of(host_name)
+        return absence is not None and absence.counted >= self._settings.host_lost_after_seconds
+
+    def _build_reaper(self, settings: Settings) -> Reaper:
+        reaping = settings.reaping
+        ages = Ages(successful=reaping.keep_successful_hours * 3600, failed=reaping.keep_failed_hours * 3600)
+        return Reaper(
+            reaping,
+            self._hosts,
+            instance=lambda: self._instance_weakref() if self._instance_weakref else None,
+            hosts_of=self._hosts_to_look_at,
+            watcher=Watcher(
+                find=lambda run: self._lookup.worker(self._instance, run, self._pool(run)),
+                launching=self._launching,
+                terminations=self._terminations,
+            ),
+            sweepers={connection.name: Sweeper(connection, self._labels, ages) for connection in self._hosts},
+            absences=self._absences,
+        )
+
+    def _hosts_to_look_at(self, run: DagsterRun) -> Sequence[str]:
+        """Return where to look after a run: at its host, or if it has none yet, at one of its pool."""
+        record = record_of(run)
+        if record:
+            return [record.host_name]
+        if run.status != DagsterRunStatus.CANCELING or not self._in_container(run):
+            return []
+        return [self._pool(run)[0].name]
