@@ -18,6 +18,26 @@ DEFAULT_KEEP_FAILED_HOURS = 72.0
 DEFAULT_METRICS_HOST = "127.0.0.1"
 
 
+LEAST_LOADED, SPREAD, PACK = "least_loaded", "spread", "pack"
+PLACEMENTS = (LEAST_LOADED, SPREAD, PACK)
+ALWAYS, IF_NOT_PRESENT, NEVER = "always", "if_not_present", "never"
+PULL_POLICIES = (ALWAYS, IF_NOT_PRESENT, NEVER)
+ALL, SAFE, NONE = "all", "safe", "none"
+CONTAINER_CONTEXTS = (ALL, SAFE, NONE)
+
+RUN_TAGS = (
+    *("host", "labels", "memory", "cpus", "gpus"),
+    *("shm_size", "user", "stop_timeout", "container_kwargs"),
+)
+# None of them reaches outside the container; root inside it is what any image may be anyway.
+HARMLESS_KWARGS = (
+    *("cap_drop", "cpu_period", "cpu_quota", "cpu_shares", "cpuset_cpus", "cpuset_mems"),
+    *("dns", "dns_opt", "dns_search", "hostname", "init", "mem_limit", "mem_reservation", "mem_swappiness"),
+    *("memswap_limit", "nano_cpus", "pids_limit", "read_only", "shm_size", "stop_signal", "stop_timeout"),
+    *("tmpfs", "ulimits", "user", "working_dir"),
+)
+
+
 def _optional(inner: Any, description: str) -> Field:
     return Field(Noneable(inner), is_required=False, description=description)
 
@@ -47,7 +67,20 @@ _CONTAINER = {
     "container_kwargs": _optional(
         dict, "Arguments of the Docker SDK's containers.create(), checked when the instance loads."
     ),
+    "secret_env_files": _optional(
+        Array(StringSource),
+        "Files of KEY=VALUE lines on the Docker host, mounted and exported in the container ({location} is"
+        " replaced): their content is in no configuration and not in `docker inspect`.",
+    ),
 }
+
+_PLACEMENT = _optional(
+    StringSource,
+    "Which host of a pool: least_loaded (fewest runs, or the least of its capacity in use), spread (fewest"
+    " runs of the same location), pack (the fullest that has room).",
+)
+_PULL_POLICY = _optional(StringSource, "always, if_not_present or never; location before host before all.")
+_LABELS = "Text labels; YAML's true and false become the text."
 
 _HOST = {
     "host_name": Field(StringSource, description="The name in tags, labels and messages."),
@@ -60,7 +93,11 @@ _HOST = {
         description="Accept tcp:// without TLS: whoever reaches that port is root on the host.",
     ),
     "location_names": Field(Array(StringSource), description="Code locations that run here."),
-    "max_runs": _optional(IntSource, "Most unfinished runs at once on this host."),
+    "max_runs": _optional(IntSource, "Most unfinished runs at once on this host; 0 drains it."),
+    "cpus": _optional(Float, "CPUs that its runs may ask for together, by nano_cpus, cpu_quota or tag."),
+    "memory": _optional(StringSource, "Memory, like 64g, that its runs may ask for together."),
+    "labels": _optional(dict, _LABELS),
+    "pull_policy": _PULL_POLICY,
     **_CONTAINER,
     "env_file": _optional(StringSource, "A .env file beside the launcher, for this host's runs."),
     "inherit_env_from_container": _optional(
@@ -68,6 +105,9 @@ _HOST = {
     ),
     "inherit_env_vars": _optional(
         Array(StringSource), "Names of the variables to inherit from that container; none by default."
+    ),
+    "inherit_networks": _optional(
+        Array(StringSource), "Which of that container's networks runs join too; `*_default` matches."
     ),
     "registry": _optional(_REGISTRY, "Credentials for pulling from this registry."),
 }
@@ -104,7 +144,27 @@ _METRICS = {
     ),
 }
 
-_LOCATION = {"image": _optional(StringSource, "The image of this location's runs."), **_CONTAINER}
+_LAUNCHER = {
+    "module": Field(StringSource, description="The module of another run launcher, as in dagster.yaml."),
+    "class": Field(StringSource, description="Its class."),
+    "config": _optional(dict, "Its configuration, checked against its own schema at load."),
+}
+
+_LOCATION = {
+    "image": _optional(StringSource, "The image of this location's runs."),
+    **_CONTAINER,
+    "host_labels": _optional(dict, f"Labels that a host must have to run this location. {_LABELS}"),
+    "placement": _PLACEMENT,
+    "pull_policy": _PULL_POLICY,
+    "launcher": _optional(_LAUNCHER, "Hand this location's runs to another launcher, for instance K8s."),
+}
+
+_RUN_TAGS = {
+    "allowed": _optional(Array(StringSource), f"Which multihost/ tags count; all by default: {RUN_TAGS}."),
+    "container_kwargs": _optional(
+        Array(StringSource), f"What multihost/container_kwargs may hold; by default {HARMLESS_KWARGS}."
+    ),
+}
 
 
 def config_schema() -> dict[str, Any]:
@@ -119,6 +179,14 @@ def config_schema() -> dict[str, Any]:
             is_required=False,
             default_value=False,
             description="Refuse a run of a location that no host names, instead of DefaultRunLauncher.",
+        ),
+        "placement": _PLACEMENT,
+        "pull_policy": _PULL_POLICY,
+        "run_tags": _optional(_RUN_TAGS, "What a run may ask for with its tags."),
+        "container_context": _optional(
+            StringSource,
+            "What code servers' container_context may say: all (as in dagster-docker), safe (KEY=VALUE"
+            " variables, and what run_tags allows) or none.",
         ),
         "default_env_vars": _optional(Array(StringSource), "Like env_vars, for all run containers."),
         "default_env_file": _optional(StringSource, "Like env_file, for all run containers."),

@@ -7,10 +7,12 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from dagster_multihost_launcher import image as images
+from dagster_multihost_launcher import schema, secret_files
 from dagster_multihost_launcher.errors import HostUnreachable, LaunchError
 from dagster_multihost_launcher.hosts import HostConnection
 from dagster_multihost_launcher.kwargs import create_arguments
+from dagster_multihost_launcher.pulling import Image, Request
+from dagster_multihost_launcher.settings import Registry
 from dagster_multihost_launcher.worker import Labels, worker_from
 
 _CONFLICT = 409
@@ -30,20 +32,38 @@ class Plan:
     networks: Sequence[str]
     kwargs: Mapping[str, Any]
     pull_timeout: float
+    pull_policy: str = schema.IF_NOT_PRESENT
+    registry: Registry | None = None
+    secret_env_files: Sequence[str] = ()
+
+    @property
+    def image_request(self) -> Request:
+        """The image, and how it may be got."""
+        return Request(
+            name=self.image, policy=self.pull_policy, registry=self.registry, timeout=self.pull_timeout
+        )
+
+
+def _silent(_: str) -> None:
+    """Nobody wants to hear how the pull goes."""
 
 
 class Starter:
     """Starts planned containers on one host."""
 
-    def __init__(self, connection: HostConnection, labels: Labels) -> None:
+    def __init__(
+        self, connection: HostConnection, labels: Labels, tick: Callable[[str], None] = _silent
+    ) -> None:
         self._connection = connection
         self._labels = labels
+        self._tick = tick
+        self.image: Image | None = None  # the one that the container is made from, once that is known
 
     def start(self, plan: Plan, before_start: Callable[[str], bool]) -> str | None:
         """Create the container, call `before_start` with its id, start it and return its id.
 
         None if `before_start` says no: the container is gone again then, as it is after any failure.
-        With the image present this takes two calls of the Docker API.
+        With the image present and known this takes two calls of the Docker API.
 
         Raises:
             LaunchError: no retry heals it.
@@ -68,23 +88,27 @@ class Starter:
     def _created(self, plan: Plan) -> tuple[str, bool]:
         """Return the container's id, and whether an earlier launch has already started it."""
         try:
-            return self._create(plan), False
-        except ImageNotFound:
-            images.pull(self._connection, plan.image, timeout=plan.pull_timeout)
+            return self._create_again_if_image_left(plan), False
         except APIError as error:
             if error.status_code != _CONFLICT:
                 raise self._refused(plan, error) from error
             return self._adopted(plan)
+
+    def _create_again_if_image_left(self, plan: Plan) -> str:
         try:
-            return self._create(plan), False
-        except APIError as error:
-            raise self._refused(plan, error) from error
+            return self._create(plan)
+        except ImageNotFound:
+            # It was known a moment ago: somebody removed it from the host.
+            self._connection.images.forget(plan.image)
+            return self._create(plan)
 
     def _create(self, plan: Plan) -> str:
+        image = self.image = self._connection.images.resolved(plan.image_request, self._tick)
+        kwargs = secret_files.added(plan.kwargs, plan.secret_env_files, image.entrypoint)
         with self._connection.api() as api:
-            arguments = create_arguments(plan.kwargs, networks=plan.networks, version=api.api_version)
+            arguments = create_arguments(kwargs, networks=plan.networks, version=api.api_version)
             answer = api.create_container(
-                plan.image,
+                image.reference,
                 command=list(plan.command),
                 environment=dict(plan.environment),
                 name=plan.name,
@@ -106,7 +130,10 @@ class Starter:
         if worker.alive:
             return worker.container_id, True
         self._removed(worker.container_id)
-        return self._create(plan), False
+        try:
+            return self._create(plan), False
+        except APIError as error:
+            raise self._refused(plan, error) from error
 
     def _begin(self, container_id: str, plan: Plan) -> None:
         try:
@@ -152,6 +179,8 @@ def _remedy(status: int | None, fact: str, plan: Plan) -> str:
         return f"Create it there (docker network create {plan.networks[0]}), or correct its name."
     if "invalid reference" in fact:
         return "Correct the image's name: DAGSTER_CURRENT_IMAGE of the code server, or the tag dagster/image."
+    if "bind source path does not exist" in fact:
+        return "Create it on that host: secret_env_files, volumes and mounts are paths of the Docker host."
     if "executable file not found" in fact or "no such file" in fact:
         return "The image must contain Dagster on its PATH, and the entrypoint of container_kwargs."
     return "Correct container_kwargs, networks or the image, then launch the run again."
