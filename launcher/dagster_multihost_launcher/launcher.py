@@ -19,7 +19,7 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster_multihost_launcher import checks, commands, debug, fencing, health, routing, sole
 from dagster_multihost_launcher.absence import Absences
 from dagster_multihost_launcher.daemon_process import is_daemon
-from dagster_multihost_launcher.delegate import Delegate
+from dagster_multihost_launcher.delegate import Delegates
 from dagster_multihost_launcher.errors import HostUnreachable, LauncherConfigError, LaunchError
 from dagster_multihost_launcher.fate import Ages
 from dagster_multihost_launcher.hosts import Hosts
@@ -33,7 +33,7 @@ from dagster_multihost_launcher.sweep import Sweeper
 from dagster_multihost_launcher.termination import Terminations
 from dagster_multihost_launcher.watch import Launching, Watcher
 from dagster_multihost_launcher.worker import (
-    DEFAULT,
+    DOCKER,
     FIRST_ATTEMPT,
     LAUNCHER_TYPE_TAG,
     Labels,
@@ -65,7 +65,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         self._absences = Absences()
         self._launching = Launching()
         self._reaper = self._build_reaper(settings)
-        self._delegate = Delegate(settings)
+        self._delegates = Delegates(settings)
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property
@@ -104,9 +104,9 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         return self._labels
 
     def register_instance(self, instance: DagsterInstance) -> None:
-        """Take the instance, for the delegate too. In the daemon, the reaper begins its work."""
+        """Take the instance, for other launchers too. In the daemon, the reaper begins its work."""
         super().register_instance(instance)
-        self._delegate.register_instance(instance)
+        self._delegates.register_instance(instance)
         if is_daemon():
             self._reaper.start()
 
@@ -119,7 +119,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         """
         pool = self._pool(context.dagster_run)
         if not pool:
-            self._delegate.launch(self._instance, context)
+            self._delegates.launch(self._instance, context)
             return
         self._reaper.start()
         command = commands.execute_run(self._instance, context)
@@ -140,7 +140,11 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         """
         run, pool = context.dagster_run, self._pool(context.dagster_run)
         if not self._in_container(run):
-            raise LaunchError(f"Run {run.run_id} ran in its code server, where a run cannot be resumed.")
+            other = self._delegates.launcher_of(run)
+            if not other.supports_resume_run:
+                raise LaunchError(f"{type(other).__name__}, which has run {run.run_id}, cannot resume a run.")
+            other.resume_run(context)
+            return
         try:
             previous = record_of(run) or self._lookup.worker(self._instance, run, pool, attempts_begun=1)
             if previous:
@@ -162,7 +166,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         if run is None or run.is_finished:
             return False
         if not self._in_container(run):
-            return bool(self._delegate.launcher.terminate(run_id))
+            return bool(self._delegates.launcher_of(run).terminate(run_id))
         if run.status != DagsterRunStatus.CANCELING:
             instance.report_run_canceling(run)
         self._terminations.begin(
@@ -184,7 +188,12 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         """
         self._reaper.start()
         if not self._in_container(run):
-            return CheckRunHealthResult(WorkerStatus.RUNNING, msg="Its code server executes it.")
+            other = self._delegates.launcher_of(run)
+            if other.supports_check_run_worker_health:
+                return other.check_run_worker_health(run)
+            return CheckRunHealthResult(
+                WorkerStatus.RUNNING, msg=f"{type(other).__name__} has it, and cannot say more."
+            )
         try:
             worker = self._lookup.worker(self._instance, run, self._pool(run))
         except HostUnreachable as error:
@@ -207,9 +216,10 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
     def get_run_worker_debug_info(
         self, run: DagsterRun, include_container_logs: bool | None = True
     ) -> str | None:
-        """Describe the run's container; None for a run in its code server."""
+        """Describe the run's container, or return what the other launcher that has the run says."""
         if not self._in_container(run):
-            return None
+            other = self._delegates.launcher_of(run)
+            return other.get_run_worker_debug_info(run, include_container_logs=include_container_logs)
         try:
             worker = self._lookup.worker(self._instance, run, self._pool(run))
             lines: list[str] = []
@@ -220,8 +230,8 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         return debug.describe(worker, lines)
 
     def join(self, timeout: int = 30) -> None:
-        """Wait for runs in code servers, and for terminations."""
-        self._delegate.launcher.join(timeout)
+        """Wait for what other launchers have under way, and for terminations."""
+        self._delegates.join(timeout)
         self._terminations.join(timeout)
 
     def dispose(self) -> None:
@@ -229,7 +239,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         self._reaper.stop()
         self._terminations.close()
         self._hosts.close()
-        self._delegate.launcher.dispose()
+        self._delegates.dispose()
 
     def _pool(self, run: DagsterRun) -> Sequence[Host]:
         return routing.pool(self._settings, routing.location_of(run))
@@ -238,7 +248,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         """Say where the run was put; its location may have been mapped otherwise since."""
         if record_of(run):
             return True
-        return run.tags.get(LAUNCHER_TYPE_TAG) != DEFAULT and bool(self._pool(run))
+        return run.tags.get(LAUNCHER_TYPE_TAG, DOCKER) == DOCKER and bool(self._pool(run))
 
     def _lost(self, host_name: str) -> bool:
         absence = self._absences.of(host_name)

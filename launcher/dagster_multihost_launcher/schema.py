@@ -36,6 +36,13 @@ HARMLESS_KWARGS = (
     *("memswap_limit", "nano_cpus", "pids_limit", "read_only", "shm_size", "stop_signal", "stop_timeout"),
     *("tmpfs", "ulimits", "user", "working_dir"),
 )
+# Whoever may set one of them for a run is root on its host, or near it, or escapes our bookkeeping.
+REACHING_THE_HOST = frozenset(
+    {"cap_add", "cgroup_parent", "cgroupns", "device_cgroup_rules", "devices", "host_config", "ipc_mode"}
+    | {"labels", "log_config", "mounts", "network_mode", "oom_kill_disable", "oom_score_adj", "pid_mode"}
+    | {"ports", "privileged", "publish_all_ports", "runtime", "security_opt", "storage_opt", "sysctls"}
+    | {"userns_mode", "uts_mode", "volume_driver", "volumes", "volumes_from"}
+)
 
 
 def _optional(inner: Any, description: str) -> Field:
