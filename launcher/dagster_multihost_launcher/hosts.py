@@ -13,6 +13,7 @@ from paramiko import SSHException
 from dagster_multihost_launcher.api import DockerApi, connect
 from dagster_multihost_launcher.breaker import Breaker
 from dagster_multihost_launcher.errors import HostUnreachable, LaunchError
+from dagster_multihost_launcher.metrics import Metrics
 from dagster_multihost_launcher.pulling import Images
 from dagster_multihost_launcher.settings import Host, Settings
 
@@ -34,8 +35,9 @@ Stamps = tuple[tuple[int, int, int] | None, ...]
 class HostConnection:
     """One Docker host and the client for it."""
 
-    def __init__(self, host: Host, settings: Settings) -> None:
+    def __init__(self, host: Host, settings: Settings, metrics: Metrics | None = None) -> None:
         self.host = host
+        self.metrics = metrics or Metrics()
         self.images = Images(self)
         self._settings = settings
         self._breaker = Breaker(settings.retry_after_seconds)
@@ -47,6 +49,11 @@ class HostConnection:
     def name(self) -> str:
         """The host's name."""
         return self.host.name
+
+    @property
+    def breaker_state(self) -> str:
+        """Whether calls pass: closed, open or half-open."""
+        return self._breaker.state
 
     @contextlib.contextmanager
     def api(self) -> Iterator[DockerApi]:
@@ -136,8 +143,10 @@ class HostConnection:
 class Hosts:
     """All hosts of the configuration, by name."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._connections = {host.name: HostConnection(host, settings) for host in settings.all_hosts}
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+        self._connections = {
+            host.name: HostConnection(host, settings, metrics) for host in settings.all_hosts
+        }
 
     def __iter__(self) -> Iterator[HostConnection]:
         """Iterate in the order of the configuration."""

@@ -80,7 +80,8 @@ class ContainerLauncher:
             now = instance.get_run_by_id(request.run.run_id)
             return now is not None and now.status in _MAY_START
 
-        container_id = starter.start(plan, tag_unless_canceled)
+        with connection.metrics.launch(connection.name):
+            container_id = starter.start(plan, tag_unless_canceled)
         if container_id is None:
             _report_canceled(instance, request.run.run_id)
         else:

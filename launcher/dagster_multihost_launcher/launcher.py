@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from dagster import DagsterRun, DagsterRunStatus
+from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.instance import DagsterInstance
 from dagster._core.launcher.base import (
@@ -18,13 +18,15 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
 from dagster_multihost_launcher import checks, commands, debug, fencing, health, routing, sole
 from dagster_multihost_launcher.absence import Absences
+from dagster_multihost_launcher.adoption import Adoption, Means
 from dagster_multihost_launcher.daemon_process import is_daemon
 from dagster_multihost_launcher.delegate import Delegates
 from dagster_multihost_launcher.errors import HostUnreachable, LauncherConfigError, LaunchError
 from dagster_multihost_launcher.fate import Ages
-from dagster_multihost_launcher.hosts import Hosts
+from dagster_multihost_launcher.hosts import HostConnection, Hosts
 from dagster_multihost_launcher.launch import ContainerLauncher
 from dagster_multihost_launcher.lookup import Lookup
+from dagster_multihost_launcher.metrics import HostState, Metrics
 from dagster_multihost_launcher.planning import Request
 from dagster_multihost_launcher.reaper import Reaper
 from dagster_multihost_launcher.schema import config_schema
@@ -35,10 +37,14 @@ from dagster_multihost_launcher.watch import Launching, Watcher
 from dagster_multihost_launcher.worker import (
     DOCKER,
     FIRST_ATTEMPT,
+    HOST_TAG,
     LAUNCHER_TYPE_TAG,
     Labels,
+    Worker,
     record_of,
 )
+
+_ACTIVE = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 
 logger = logging.getLogger("dagster.multihost_launcher")
 
@@ -58,12 +64,21 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         self._inst_data = inst_data
         self._settings = settings
         self._labels = Labels(prefix=settings.label_prefix)
-        self._hosts = Hosts(settings)
+        self._metrics = Metrics()
+        self._hosts = Hosts(settings, self._metrics)
         self._containers = ContainerLauncher(settings, self._hosts, self._labels)
         self._lookup = Lookup(self._hosts, self._labels)
         self._terminations = Terminations(self._hosts, self._labels)
         self._absences = Absences()
         self._launching = Launching()
+        self._adoption = Adoption(
+            Means(
+                ours=self._in_container,
+                find=self._find,
+                launch=self._launch_again,
+                retry_after_seconds=settings.retry_after_seconds,
+            )
+        )
         self._reaper = self._build_reaper(settings)
         self._delegates = Delegates(settings)
         super().__init__()  # type: ignore[no-untyped-call]
@@ -99,6 +114,11 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         return self._reaper
 
     @property
+    def adoption(self) -> Adoption:
+        """What the daemon does at its start with launches that were cut off."""
+        return self._adoption
+
+    @property
     def labels(self) -> Labels:
         """The labels of this launcher's containers."""
         return self._labels
@@ -108,7 +128,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         super().register_instance(instance)
         self._delegates.register_instance(instance)
         if is_daemon():
-            self._reaper.start()
+            self._work_as_daemon()
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's worker.
@@ -121,7 +141,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         if not pool:
             self._delegates.launch(self._instance, context)
             return
-        self._reaper.start()
+        self._work_as_daemon()
         command = commands.execute_run(self._instance, context)
         request = Request(context=context, command=command, attempt=FIRST_ATTEMPT)
         with self._launching.of(request.run.run_id):
@@ -186,7 +206,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
             HostUnreachable: nothing is known, and Dagster then leaves the run alone. A host that has not
                 answered for `host_lost_after_seconds` is lost, and its runs' workers have failed.
         """
-        self._reaper.start()
+        self._work_as_daemon()
         if not self._in_container(run):
             other = self._delegates.launcher_of(run)
             if other.supports_check_run_worker_health:
@@ -236,13 +256,28 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
 
     def dispose(self) -> None:
         """Close the connections to all hosts."""
+        self._adoption.close()
         self._reaper.stop()
+        self._metrics.close()
         self._terminations.close()
         self._hosts.close()
         self._delegates.dispose()
 
     def _pool(self, run: DagsterRun) -> Sequence[Host]:
         return routing.pool(self._settings, routing.location_of(run))
+
+    def _find(self, run: DagsterRun) -> Worker | None:
+        return self._lookup.worker(self._instance, run, self._pool(run))
+
+    def _launch_again(self, run: DagsterRun) -> None:
+        pool = self._pool(run)
+        if not pool:
+            raise LaunchError(f"docker_hosts does not name {routing.location_of(run)} any more")
+        context = LaunchRunContext(dagster_run=run, workspace=None)
+        command = commands.execute_run(self._instance, context)
+        with self._launching.of(run.run_id):
+            request = Request(context=context, command=command, attempt=FIRST_ATTEMPT)
+            self._containers.launch(self._instance, request, pool)
 
     def _in_container(self, run: DagsterRun) -> bool:
         """Say where the run was put; its location may have been mapped otherwise since."""
@@ -263,12 +298,34 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
             instance=lambda: self._instance_weakref() if self._instance_weakref else None,
             hosts_of=self._hosts_to_look_at,
             watcher=Watcher(
-                find=lambda run: self._lookup.worker(self._instance, run, self._pool(run)),
+                find=self._find,
                 launching=self._launching,
                 terminations=self._terminations,
             ),
             sweepers={connection.name: Sweeper(connection, self._labels, ages) for connection in self._hosts},
             absences=self._absences,
+            reaped=self._metrics.reaped,
+            at_start=lambda: self._adoption.begin(self._instance),
+        )
+
+    def _work_as_daemon(self) -> None:
+        """Begin what one process of an instance does for all, the one that launches and judges runs."""
+        self._reaper.start()
+        if self._settings.metrics:
+            self._metrics.serve(self._settings.metrics, self._host_states)
+
+    def _host_states(self) -> list[HostState]:
+        return [self._host_state(connection) for connection in self._hosts]
+
+    def _host_state(self, connection: HostConnection) -> HostState:
+        on_it = RunsFilter(statuses=_ACTIVE, tags={HOST_TAG: connection.name})
+        running, most = self._instance.get_runs_count(on_it), connection.host.max_runs
+        return HostState(
+            name=connection.name,
+            up=self._absences.answers(connection.name),
+            breaker=connection.breaker_state,
+            running=running,
+            free=None if most is None else max(0, most - running),
         )
 
     def _hosts_to_look_at(self, run: DagsterRun) -> Sequence[str]:

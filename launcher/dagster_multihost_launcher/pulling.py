@@ -124,8 +124,15 @@ class Images:
                 pull = self._pulls[request.name] = _Pull(self._connection, request)
                 pull.outcome.add_done_callback(lambda _: self._over(request.name))
                 pull.begin()
+        deadline = self._clock() + request.timeout
         while not concurrent.futures.wait([pull.outcome], timeout=_TICK_SECONDS).done:
             tick(f"Pulling {request.name} on {self._connection.name}: {pull.progress}")
+            if self._clock() > deadline:
+                raise LaunchError(
+                    f"Pulling {request.name} on Docker host {self._connection.name} took longer than"
+                    f" {request.timeout:g} s ({pull.progress}). Pull it there beforehand, or raise"
+                    " pull_timeout."
+                )
         pull.outcome.result()
 
     def _over(self, name: str) -> None:
@@ -147,7 +154,8 @@ class _Pull:
 
     def _run(self) -> None:
         try:
-            self._pull()
+            with self._connection.metrics.pull(self._connection.name):
+                self._pull()
         except Exception as error:
             self.outcome.set_exception(error)
         else:
@@ -155,7 +163,6 @@ class _Pull:
 
     def _pull(self) -> None:
         host_name, name = self._connection.name, self._request.name
-        deadline = time.monotonic() + self._request.timeout
         try:
             with self._connection.api_for_pull() as api:
                 lines: Iterable[Mapping[str, Any]] = api.pull(
@@ -166,12 +173,6 @@ class _Pull:
                     if error := line.get("error"):
                         raise refused(host_name, name, str(error))
                     self.progress = _progress(layers, line) or self.progress
-                    if time.monotonic() > deadline:
-                        raise LaunchError(
-                            f"Pulling {name} on Docker host {host_name} took longer than"
-                            f" {self._request.timeout:g} s ({self.progress}). Pull it there beforehand, or"
-                            " raise pull_timeout."
-                        )
         except APIError as error:
             raise refused(host_name, name, str(error.explanation or error)) from error
         except InvalidRepository as error:

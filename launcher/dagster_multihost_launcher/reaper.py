@@ -67,6 +67,11 @@ class Reaper:
         """Stop looking. A visit to a host that does not answer ends by itself."""
         self._stopping.set()
 
+    def begin_work(self) -> None:
+        """Do what is due once in a process: see to the launches that an earlier daemon did not finish."""
+        if self._at_start:
+            self._safely(self._at_start)
+
     def look(self, *, sweep: bool, wait_seconds: float = 0.0) -> None:
         """Look once at the runs, with `sweep` at all containers too; wait for hosts that answer in time."""
         instance = self._instance()
@@ -87,8 +92,7 @@ class Reaper:
             visit.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
-        if self._at_start:
-            self._safely(self._at_start)
+        self.begin_work()
         while not self._stopping.wait(self._settings.watch_seconds):
             sweep = time.monotonic() >= self._next_sweep
             if sweep:
