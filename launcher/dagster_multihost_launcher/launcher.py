@@ -73,7 +73,7 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         self._launching = Launching()
         self._adoption = Adoption(
             Means(
-                ours=self._in_container,
+                ours=lambda run: run.run_id not in self._launching and self._in_container(run),
                 find=self._find,
                 launch=self._launch_again,
                 retry_after_seconds=settings.retry_after_seconds,
@@ -141,10 +141,10 @@ class MultiHostDockerRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass
         if not pool:
             self._delegates.launch(self._instance, context)
             return
-        self._work_as_daemon()
         command = commands.execute_run(self._instance, context)
         request = Request(context=context, command=command, attempt=FIRST_ATTEMPT)
         with self._launching.of(request.run.run_id):
+            self._work_as_daemon()
             self._containers.launch(self._instance, request, pool)
 
     @property
