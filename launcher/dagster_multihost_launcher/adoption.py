@@ -1,10 +1,12 @@
 """Runs whose launch the previous daemon began and did not end: taken over, or handed back."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dagster import (
     DagsterEvent,
@@ -19,6 +21,8 @@ from dagster_multihost_launcher.errors import HostUnreachable, RunPostponed
 from dagster_multihost_launcher.worker import Worker
 
 logger = logging.getLogger("dagster.multihost_launcher")
+
+_START_TIME = 22 - 3  # proc(5): field 22, and what follows the command's name begins with field 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +43,8 @@ class Adoption:
     it is made. Workers that have already ended are left to the reaper, which fails their runs.
     """
 
-    def __init__(self, means: Means, *, began: float | None = None) -> None:
+    def __init__(self, means: Means) -> None:
         self._means = means
-        self._began = time.time() if began is None else began
         self._closing = threading.Event()
 
     def begin(self, instance: DagsterInstance) -> None:
@@ -61,11 +64,12 @@ class Adoption:
         """
         if not isinstance(instance.run_coordinator, QueuedRunCoordinator):
             return []
+        began = process_began()
         records = instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTING]))
         return [
             record.dagster_run.run_id
             for record in records
-            if record.update_timestamp.timestamp() < self._began and self._means.ours(record.dagster_run)
+            if record.update_timestamp.timestamp() < began and self._means.ours(record.dagster_run)
         ]
 
     def adopt(self, instance: DagsterInstance, run_id: str) -> None:
@@ -109,6 +113,20 @@ class Adoption:
         except Exception:
             logger.exception("Run %s could not be looked at", run_id)
         return True
+
+
+def process_began() -> float:
+    """Return when this process started, in seconds since the epoch; 0 where /proc does not say.
+
+    Not when the launcher was built: Dagster does that for the first launch, whose run is STARTING by then.
+    """
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    ticks_after_boot = int(fields[_START_TIME])
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + ticks_after_boot / os.sysconf("SC_CLK_TCK")
 
 
 def _requeue(instance: DagsterInstance, run_id: str, reason: str) -> None:

@@ -132,6 +132,8 @@ class HostConnection:
         return client
 
     def _unreachable(self, fact: str) -> HostUnreachable:
+        if (self.host.url or "").startswith("ssh://"):
+            self.close()  # the SDK never connects a broken SSH session again
         self._breaker.failed(fact)
         return HostUnreachable(self.name, fact, retry_after_seconds=self._settings.retry_after_seconds)
 
