@@ -60,7 +60,7 @@ def fleet(
                 "image": image,
                 "stop_timeout": 1,
                 "connect_timeout": 1,
-                "read_timeout": 2,
+                "read_timeout": 20,
                 "retry_after_seconds": 1,
                 **config,
             }

@@ -118,8 +118,8 @@ def test_a_launch_for_which_there_is_no_room_now_goes_back_to_the_queue(fleet: L
 
 
 def test_a_run_of_a_host_that_does_not_answer_is_adopted_when_it_does(fleet: Load, wire: Wire) -> None:
-    run = create_run(fleet())
-    instance = fleet()
+    run = create_run(fleet(read_timeout=2))
+    instance = fleet(read_timeout=2)
     wire.silent_on = ("GET",)
     with pytest.raises(HostUnreachable):
         adopted(instance, run)

@@ -211,7 +211,7 @@ def test_a_run_canceled_before_its_container_starts_leaves_no_container(
 def test_a_host_that_falls_silent_at_create_hands_the_run_back_within_the_read_time_out(
     fleet: Load, wire: Wire
 ) -> None:
-    instance = fleet()
+    instance = fleet(read_timeout=2)
     wire.silent_on = ("/containers/create",)
     with pytest.raises(HostUnreachable) as caught:
         launch(instance, create_run(instance))
@@ -222,7 +222,7 @@ def test_a_host_that_falls_silent_at_create_hands_the_run_back_within_the_read_t
 def test_a_start_that_is_not_answered_is_undone_before_another_host_may_take_the_run(
     fleet: Load, docker: APIClient, wire: Wire
 ) -> None:
-    instance = fleet()
+    instance = fleet(read_timeout=2)
     run = create_run(instance)
     wire.silent_on = ("/start",)
     with pytest.raises(HostUnreachable) as caught:
@@ -234,7 +234,7 @@ def test_a_start_that_is_not_answered_is_undone_before_another_host_may_take_the
 def test_a_start_that_can_neither_be_answered_nor_undone_keeps_the_run_on_that_host(
     fleet: Load, docker: APIClient, wire: Wire
 ) -> None:
-    instance = fleet()
+    instance = fleet(read_timeout=2)
     run = create_run(instance)
     wire.silent_on = ("/start", "DELETE")
     with pytest.raises(HostUnreachable) as caught:

@@ -187,13 +187,13 @@ def test_a_starting_run_whose_worker_lives_stays_starting(fleet: Load) -> None:
 def test_a_cancellation_that_a_dead_process_began_is_finished_by_the_next_daemon_on_reconnect(
     fleet: Load, docker: APIClient, wire: Wire
 ) -> None:
-    first = fleet()
+    first = fleet(read_timeout=2)
     run = started(first)
     wire.silent_on = ("GET",)
     assert first.run_launcher.terminate(run.run_id)
     assert reloaded(first, run).status == DagsterRunStatus.CANCELING
     first.run_launcher.dispose()  # and no thread of it tries again
-    second = fleet(reaper=EAGER)
+    second = fleet(reaper=EAGER, read_timeout=2)
     second.run_launcher.reaper.start()
     assert not soon(lambda: reloaded(second, run).status != DagsterRunStatus.CANCELING, 3)
     wire.silent_on = ()
@@ -203,7 +203,7 @@ def test_a_cancellation_that_a_dead_process_began_is_finished_by_the_next_daemon
 
 
 def test_a_host_that_stays_away_too_long_fails_its_runs_and_says_since_when(fleet: Load, wire: Wire) -> None:
-    instance = fleet(host_lost_after_seconds=2, reaper=EAGER)
+    instance = fleet(host_lost_after_seconds=2, reaper=EAGER, read_timeout=2)
     run = started(instance)
     wire.silent_on = ("GET", "POST")
     with pytest.raises(HostUnreachable):
@@ -226,7 +226,7 @@ def test_a_host_that_stays_away_too_long_fails_its_runs_and_says_since_when(flee
 
 
 def test_a_host_that_answers_in_time_loses_no_run(fleet: Load, wire: Wire) -> None:
-    instance = fleet(host_lost_after_seconds=3600)
+    instance = fleet(host_lost_after_seconds=3600, read_timeout=2)
     run = started(instance)
     wire.silent_on = ("GET",)
     with pytest.raises(HostUnreachable):
@@ -253,7 +253,10 @@ def test_a_run_of_a_lost_host_is_resumed_on_another_and_its_old_container_is_kil
     }
     gamma = {**beta, "host_name": "gamma", "docker_url": "unix:///var/run/docker.sock"}
     instance = fleet(
-        docker_hosts=[beta, gamma], host_lost_after_seconds=1, reaper={"enabled": False, **EAGER}
+        docker_hosts=[beta, gamma],
+        host_lost_after_seconds=1,
+        read_timeout=2,
+        reaper={"enabled": False, **EAGER},
     )
     run = started(instance)
     assert run.tags["multihost_docker/host_name"] == "beta"
@@ -283,7 +286,7 @@ def test_a_run_of_a_lost_host_is_resumed_on_another_and_its_old_container_is_kil
 def test_a_run_of_a_host_that_is_only_away_for_a_while_is_not_resumed_elsewhere(
     fleet: Load, docker: APIClient, wire: Wire
 ) -> None:
-    instance = fleet()
+    instance = fleet(read_timeout=2)
     run = started(instance)
     wire.silent_on = ("GET", "DELETE")
     context = ResumeRunContext(dagster_run=run, workspace=None, resume_attempt_number=1)

@@ -82,7 +82,7 @@ def test_a_removed_container_is_a_failure(fleet: Load, docker: APIClient) -> Non
 def test_an_unreachable_host_gives_no_verdict_so_that_dagster_leaves_the_run_alone(
     fleet: Load, wire: Wire
 ) -> None:
-    instance = fleet()
+    instance = fleet(read_timeout=2)
     run = started(instance)
     wire.silent_on = ("GET",)
     with pytest.raises(HostUnreachable, match="Docker host beta is unreachable"):
@@ -149,7 +149,7 @@ def test_terminating_a_run_whose_container_is_gone_cancels_it(fleet: Load, docke
 def test_terminating_on_an_unreachable_host_is_finished_when_it_answers_again(
     fleet: Load, docker: APIClient, wire: Wire
 ) -> None:
-    instance = fleet()
+    instance = fleet(read_timeout=2)
     run = started(instance)
     wire.silent_on = ("GET",)
     assert instance.run_launcher.terminate(run.run_id)
