@@ -28,7 +28,6 @@ def scraped(port: int) -> dict[str, float]:
 def test_a_scrape_tells_launches_reaps_and_what_each_host_carries(fleet: Load, wire: Wire) -> None:
     port = free_port()
     instance = fleet(
-        read_timeout=2,
         host={"max_runs": 5},
         metrics={"port": port},
         reaper={"keep_failed_hours": 0.0},

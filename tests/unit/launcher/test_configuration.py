@@ -9,6 +9,7 @@ import pytest
 import yaml
 from dagster._core.errors import DagsterInvalidConfigError
 from dagster._serdes import ConfigurableClassData
+from dagster_docker.utils import DOCKER_CONFIG_SCHEMA
 from dagster_multihost_launcher import MultiHostDockerRunLauncher, sole
 from dagster_multihost_launcher.errors import LauncherConfigError
 from dagster_multihost_launcher.routing import nearest, pool
@@ -98,6 +99,10 @@ def test_configuration_of_docker_run_launcher_runs_every_location_on_this_machin
     assert [host.name for host in pool(settings, "whatever")] == ["local"]
     assert settings.defaults.image == "registry.example.com/etl:1.4.2"
     assert settings.defaults.networks == ("dagster_net", "metrics")
+
+
+def test_every_key_of_docker_run_launcher_is_a_key_here() -> None:
+    assert DOCKER_CONFIG_SCHEMA.keys() <= MultiHostDockerRunLauncher.config_type().keys()
 
 
 def test_an_empty_configuration_leaves_every_location_to_its_code_server() -> None:
