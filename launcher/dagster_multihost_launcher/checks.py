@@ -31,6 +31,12 @@ def problems(settings: Settings) -> list[str]:
 
 def warnings(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each thing that loads but should not stay so."""
+    for name, location in settings.locations.items():
+        if location.docker_socket:
+            yield (
+                f"locations {name}: docker_socket: {location.docker_socket}: the code of each of its runs is"
+                " root on the run's host; remove it where docker_executor is not used"
+            )
     for host in settings.hosts:
         if host.tls and not host.tls.verify:
             yield (

@@ -11,7 +11,15 @@ from typing import Any
 from dagster import DagsterRun
 from dagster._core.launcher.base import LaunchRunContext, ResumeRunContext
 
-from dagster_multihost_launcher import container_context, environment, kwargs, placement, routing, run_tags
+from dagster_multihost_launcher import (
+    container_context,
+    environment,
+    kwargs,
+    placement,
+    routing,
+    run_tags,
+    step_socket,
+)
 from dagster_multihost_launcher.container_context import Context
 from dagster_multihost_launcher.hosts import HostConnection
 from dagster_multihost_launcher.image import image_of
@@ -140,6 +148,7 @@ class Planner:
             host.container.container_kwargs,
             order.context.container.container_kwargs,
             order.location.container_kwargs,
+            step_socket.mounted(order.location.docker_socket),
             order.wish.container_kwargs,
         )
 

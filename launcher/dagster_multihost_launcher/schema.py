@@ -163,6 +163,9 @@ _LOCATION = {
     "host_labels": _optional(dict, f"Labels that a host must have to run this location. {_LABELS}"),
     "placement": _PLACEMENT,
     "pull_policy": _PULL_POLICY,
+    "docker_socket": _optional(
+        StringSource, "The host's Docker socket, for docker_executor: whoever has it is root on the host."
+    ),
     "launcher": _optional(_LAUNCHER, "Hand this location's runs to another launcher, for instance K8s."),
 }
 
@@ -172,6 +175,17 @@ _RUN_TAGS = {
         Array(StringSource), f"What multihost/container_kwargs may hold; by default {HARMLESS_KWARGS}."
     ),
 }
+
+
+def step_schema() -> dict[str, Any]:
+    """Return what docker_executor's configuration says about a step's container, as in dagster-docker."""
+    return {
+        "image": _optional(StringSource, "Another image than the run's; the host must have it."),
+        "network": _CONTAINER["network"],
+        "networks": _CONTAINER["networks"],
+        "env_vars": _CONTAINER["env_vars"],
+        "container_kwargs": _CONTAINER["container_kwargs"],
+    }
 
 
 def config_schema() -> dict[str, Any]:

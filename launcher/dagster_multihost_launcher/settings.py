@@ -64,6 +64,7 @@ class Location(ContainerSettings):
     host_labels: Mapping[str, str] = field(default_factory=dict)
     placement: str | None = None
     pull_policy: str | None = None
+    docker_socket: str | None = None
     launcher: Foreign | None = None
 
 
@@ -230,6 +231,7 @@ def _location(entry: Mapping[str, Any]) -> Location:
         host_labels=_labels(entry.get("host_labels")),
         placement=entry.get("placement"),
         pull_policy=entry.get("pull_policy"),
+        docker_socket=entry.get("docker_socket"),
         launcher=Foreign(
             module=other["module"], class_name=other["class"], config=dict(other.get("config") or {})
         )

@@ -122,9 +122,7 @@ def _turns(docker: APIClient, contenders: list[Process], others: int) -> None:
             _remove(docker, _launched(docker))
     for one in contenders:
         one.medians[others] = median(seconds[one.kind])
-        one.calls[others] = median_high(
-            calls[one.kind]
-        )  # once a minute, ours asks what the image's name means
+        one.calls[others] = median_high(calls[one.kind])
 
 
 def health(docker: APIClient, found: Endpoints, image: str) -> float:
