@@ -1,6 +1,8 @@
 """Starting one attempt's container on one host: exactly one, or none."""
 
 import contextlib
+import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +10,8 @@ from typing import Any
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from dagster_multihost_launcher import schema, secret_files
-from dagster_multihost_launcher.errors import HostUnreachable, LaunchError
+from dagster_multihost_launcher.api import DockerApi
+from dagster_multihost_launcher.errors import HostUnreachable, LaunchError, RunPostponed
 from dagster_multihost_launcher.hosts import HostConnection
 from dagster_multihost_launcher.kwargs import create_arguments
 from dagster_multihost_launcher.pulling import Image, Request
@@ -16,7 +19,10 @@ from dagster_multihost_launcher.settings import Registry
 from dagster_multihost_launcher.worker import Labels, worker_from
 
 _CONFLICT = 409
-_NOT_ALLOWED = frozenset({401, 403})
+_NAME_TAKEN_SECONDS = 10.0
+_NAME_TAKEN_PAUSE = 0.1
+_FORBIDDEN = 403
+_NOT_ALLOWED = frozenset({401, _FORBIDDEN})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +41,11 @@ class Plan:
     pull_policy: str = schema.IF_NOT_PRESENT
     registry: Registry | None = None
     secret_env_files: Sequence[str] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same plan, another for another one."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
     @property
     def image_request(self) -> Request:
@@ -86,13 +97,23 @@ class Starter:
         return container_id
 
     def _created(self, plan: Plan) -> tuple[str, bool]:
-        """Return the container's id, and whether an earlier launch has already started it."""
-        try:
-            return self._create_again_if_image_left(plan), False
-        except APIError as error:
-            if error.status_code != _CONFLICT:
-                raise self._refused(plan, error) from error
-            return self._adopted(plan)
+        """Return the container's id, and whether another launch of the attempt has already started it."""
+        deadline = time.monotonic() + _NAME_TAKEN_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                return self._create_again_if_image_left(plan), False
+            except APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise self._refused(plan, error) from error
+            found = self._adopted(plan)
+            if found:
+                return found
+            time.sleep(_NAME_TAKEN_PAUSE)
+        raise RunPostponed(
+            f"Docker host {self._connection.name} keeps the name {plan.name} for a container that is neither"
+            " there nor gone",
+            retry_after_seconds=_NAME_TAKEN_SECONDS,
+        )
 
     def _create_again_if_image_left(self, plan: Plan) -> str:
         try:
@@ -113,14 +134,21 @@ class Starter:
                 environment=dict(plan.environment),
                 name=plan.name,
                 detach=True,
-                **{**arguments, "labels": {**_as_mapping(arguments.get("labels")), **plan.labels}},
+                **{**arguments, "labels": self._all_labels(plan, arguments.get("labels"))},
             )
         return str(answer["Id"])
 
-    def _adopted(self, plan: Plan) -> tuple[str, bool]:
-        """Take over what an interrupted launch of the same attempt left."""
-        with self._connection.api() as api:
-            worker = worker_from(self._connection.name, api.inspect_container(plan.name))
+    def _all_labels(self, plan: Plan, given: Any) -> dict[str, str]:
+        given = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given or (), "")
+        return {**given, **plan.labels, self._labels.plan: plan.fingerprint}
+
+    def _adopted(self, plan: Plan) -> tuple[str, bool] | None:
+        """Take over what another launch of the same attempt made; None if its name is or becomes free."""
+        try:
+            with self._connection.api() as api:
+                worker = worker_from(self._connection.name, api.inspect_container(plan.name))
+        except NotFound:  # Docker takes a name before the container is there
+            return None
         owner = self._labels.run_id(worker.config.get("Labels"))
         if owner != plan.run_id:
             raise LaunchError(
@@ -129,17 +157,18 @@ class Starter:
             )
         if worker.alive:
             return worker.container_id, True
+        made_from = (worker.config.get("Labels") or {}).get(self._labels.plan)
+        if worker.status == "created" and made_from == plan.fingerprint:
+            # Whoever made it may be about to start it: to start a container twice is to start it once.
+            return worker.container_id, False
         self._removed(worker.container_id)
-        try:
-            return self._create(plan), False
-        except APIError as error:
-            raise self._refused(plan, error) from error
+        return None
 
     def _begin(self, container_id: str, plan: Plan) -> None:
         try:
             with self._connection.api() as api:
                 for network in plan.networks[1:]:
-                    api.connect_container_to_network(container_id, network)
+                    _connect(api, container_id, network)
                 api.start(container_id)
         except APIError as error:
             raise self._refused(plan, error) from error
@@ -186,5 +215,9 @@ def _remedy(status: int | None, fact: str, plan: Plan) -> str:
     return "Correct container_kwargs, networks or the image, then launch the run again."
 
 
-def _as_mapping(labels: Any) -> dict[str, str]:
-    return dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels or (), "")
+def _connect(api: DockerApi, container_id: str, network: str) -> None:
+    try:
+        api.connect_container_to_network(container_id, network)
+    except APIError as error:
+        if error.status_code != _FORBIDDEN or "already exists in network" not in str(error.explanation):
+            raise

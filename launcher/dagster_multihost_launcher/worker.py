@@ -70,6 +70,11 @@ class Labels:
         }
 
     @property
+    def plan(self) -> str:
+        """The label with the fingerprint of what a container was made from."""
+        return f"{self.prefix}/plan"
+
+    @property
     def managed(self) -> str:
         """The label that every container of this launcher has."""
         return f"{self.prefix}/managed"
