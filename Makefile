@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e molecule bench-queue docs clean
+.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e molecule bench-queue bench-launch docs clean
 SHELL := /bin/bash
 
 # Tools of the project's own environment first: Ansible starts `ansible-config`, Molecule starts `ansible-playbook`.
@@ -50,6 +50,9 @@ molecule: setup  ## Converge one role again on its machine: make molecule ROLE=m
 
 bench-queue: setup  ## Compare our queue daemon with Dagster's on one PostgreSQL; QUICK=1 takes under a minute
 	@scripts/environment.sh reference-coordinator && nice -n 5 .venv/bin/python -m tests.bench.queue $(if $(QUICK),--quick)
+
+bench-launch: setup  ## Measure a launch beside the Docker API and other launchers; QUICK=1 takes under a minute
+	@nice -n 5 .venv/bin/python -m tests.bench.launch
 
 docs: setup  ## Write the generated reference pages again
 	@.venv/bin/python scripts/generate_reference.py

@@ -21,7 +21,7 @@ packages() {
     case $1 in
     component) echo haproxy postgresql pgbouncer openssl ;;
     older) echo postgresql ;;
-    docker) echo openssl ;;
+    docker) echo docker-registry haproxy openssh-server openssl ;;
     e2e) echo chromium openssl ;;
     esac
 }

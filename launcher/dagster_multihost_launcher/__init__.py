@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dagster_multihost_launcher.admin import build_admin_definitions
     from dagster_multihost_launcher.compute_logs import PostgresComputeLogManager
+    from dagster_multihost_launcher.executor import docker_executor
     from dagster_multihost_launcher.launcher import MultiHostDockerRunLauncher
 
 _HOMES = {
     "MultiHostDockerRunLauncher": "launcher",
     "PostgresComputeLogManager": "compute_logs",
     "build_admin_definitions": "admin",
+    "docker_executor": "executor",
 }
 
-__all__ = ["MultiHostDockerRunLauncher", "PostgresComputeLogManager", "build_admin_definitions"]
+__all__ = [
+    "MultiHostDockerRunLauncher",
+    "PostgresComputeLogManager",
+    "build_admin_definitions",
+    "docker_executor",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """A Docker API client that cannot hang, and whose TLS the process's environment cannot change."""
 
 import contextlib
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,8 @@ class DockerApi(APIClient):
     ) -> None:
         self._connect_timeout = connect_timeout
         super().__init__(base_url=base_url, version=_OLDEST_API_VERSION, timeout=read_timeout, tls=tls)
+        if self.verify is True:  # requests would take the list of its own that comes with certifi
+            self.verify = _system_authorities()
         # Else REQUESTS_CA_BUNDLE replaces ca_cert: https://github.com/docker/docker-py/issues/2433
         self.trust_env = False
 
@@ -81,6 +84,11 @@ def _tls_config(host: Host) -> TLSConfig | bool:
         ca_cert=host.tls.ca_cert,
         verify=host.tls.verify,
     )
+
+
+def _system_authorities() -> str | bool:
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile or paths.capath or True
 
 
 def _within(seconds: float, build: Callable[[], DockerApi]) -> DockerApi:

@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
+STATES = (CLOSED, OPEN, HALF_OPEN) = ("closed", "open", "half-open")
+
 
 class Breaker:
     """Closed (calls pass), open (refused), half-open (one probe passes). Safe to share between threads."""
@@ -26,6 +28,14 @@ class Breaker:
                 self._probing = True
                 return 0.0
             return max(left, 1.0)
+
+    @property
+    def state(self) -> str:
+        """One of `STATES`; half-open is when the next caller, or the one under way, is the probe."""
+        with self._lock:
+            if self._open_until is None:
+                return CLOSED
+            return HALF_OPEN if self._probing or self._open_until <= self._clock() else OPEN
 
     def failed(self, fact: str) -> None:
         """Open for the pause; `fact` is told to whoever asks meanwhile."""

@@ -1,29 +1,20 @@
 """Run containers that are left on the hosts: listing them, and removing those whose run is long over."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dagster import DagsterInstance, RunRecord, RunsFilter
+from dagster import DagsterInstance, RunsFilter
 from docker.errors import APIError, NotFound
 
 from dagster_multihost_launcher.errors import HostUnreachable
+from dagster_multihost_launcher.fate import Ages, Container, Fate, RunState, container_from, fate, run_state
 from dagster_multihost_launcher.hosts import HostConnection, Hosts
 from dagster_multihost_launcher.worker import Labels
 
 _BATCH = 200  # runs a query
-_STATES_OF_THE_DEAD = frozenset({"created", "exited", "dead"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Container:
-    """A container of the launcher, as its host lists it."""
-
-    host_name: str
-    container_id: str
-    name: str
-    state: str
-    run_id: str | None
+_REMOVAL_IN_PROGRESS = 409
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +40,7 @@ def inventory(hosts: Hosts, labels: Labels) -> Inventory:
     unreachable: dict[str, str] = {}
     for connection in hosts:
         try:
-            containers += _listed(connection, labels)
+            containers += listed(connection, labels)
         except (HostUnreachable, APIError) as error:
             unreachable[connection.name] = str(error)
     return Inventory(containers=tuple(containers), unreachable=unreachable)
@@ -62,73 +53,52 @@ def clean_up(instance: DagsterInstance, hosts: Hosts, labels: Labels, *, max_age
     know: it may belong to another deployment on the same host.
     """
     found = inventory(hosts, labels)
-    ended = _ended_before(instance, found.containers, time.time() - max_age_hours * 3600)
+    runs = run_states(instance, found.containers)
+    ages = Ages(successful=max_age_hours * 3600, failed=max_age_hours * 3600)
     removed: list[Container] = []
-    kept: dict[str, int] = {}
+    kept: Counter[str] = Counter()
     unreachable = dict(found.unreachable)
     for container in found.containers:
-        reason = _reason_to_keep(container, ended)
-        if reason:
-            kept[reason] = kept.get(reason, 0) + 1
+        run = runs.get(container.run_id or "")
+        verdict, reason = fate(container, run, ages=ages, now=time.time())
+        if verdict is not Fate.REMOVE or run is None or run.ended is None:
+            kept[reason] += 1
             continue
         try:
-            _remove(hosts.named(container.host_name), container)
+            remove(hosts.named(container.host_name), container.container_id)
             removed.append(container)
         except (HostUnreachable, APIError) as error:
             unreachable[container.host_name] = str(error)
     return Outcome(removed=tuple(removed), kept=kept, unreachable=unreachable)
 
 
-def _listed(connection: HostConnection, labels: Labels) -> list[Container]:
+def listed(connection: HostConnection, labels: Labels) -> list[Container]:
+    """Ask one host for the launcher's containers."""
     with connection.api() as api:
-        listed = api.containers(all=True, filters={"label": f"{labels.managed}=true"})
-    return [
-        Container(
-            host_name=connection.name,
-            container_id=each["Id"],
-            name=each["Names"][0].lstrip("/") if each.get("Names") else each["Id"][:12],
-            state=each["State"],
-            run_id=labels.run_id(each.get("Labels")),
-        )
-        for each in listed
-    ]
+        found = api.containers(all=True, filters={"label": f"{labels.managed}=true"})
+    return [container_from(connection.name, each, labels) for each in found]
 
 
-def _ended_before(
-    instance: DagsterInstance, containers: Iterable[Container], moment: float
-) -> Mapping[str, bool | None]:
-    """Return for each known run whether it ended before the moment, or None if it is not finished."""
+def run_states(instance: DagsterInstance, containers: Iterable[Container]) -> Mapping[str, RunState]:
+    """Return what the storage knows of the containers' runs, by run id."""
     run_ids = sorted({container.run_id for container in containers if container.run_id})
-    answers: dict[str, bool | None] = {}
+    states: dict[str, RunState] = {}
     for start in range(0, len(run_ids), _BATCH):
         records = instance.get_run_records(RunsFilter(run_ids=run_ids[start : start + _BATCH]))
-        answers |= {record.dagster_run.run_id: _ended(record, moment) for record in records}
-    return answers
+        states |= {record.dagster_run.run_id: run_state(record) for record in records}
+    return states
 
 
-def _ended(record: RunRecord, moment: float) -> bool | None:
-    if not record.dagster_run.is_finished:
-        return None
-    end = record.end_time if record.end_time is not None else record.update_timestamp.timestamp()
-    return end < moment
-
-
-def _reason_to_keep(container: Container, ended: Mapping[str, bool | None]) -> str | None:
-    if container.run_id is None or container.run_id not in ended:
-        return "its run is unknown here"
-    if ended[container.run_id] is None:
-        return "its run is not finished"
-    if container.state not in _STATES_OF_THE_DEAD:
-        return f"it is {container.state}"
-    return None if ended[container.run_id] else "its run ended only a while ago"
-
-
-def _remove(connection: HostConnection, container: Container) -> None:
+def remove(connection: HostConnection, container_id: str, *, force: bool = False) -> None:
+    """Remove a container; one that is gone already, or on its way, is as good."""
     try:
         with connection.api() as api:
-            api.remove_container(container.container_id, v=True)
+            api.remove_container(container_id, v=True, force=force)
     except NotFound:
         return
+    except APIError as error:
+        if error.status_code != _REMOVAL_IN_PROGRESS or "in progress" not in str(error.explanation):
+            raise
 
 
 def by_host_and_state(containers: Sequence[Container]) -> Mapping[str, Mapping[str, int]]:

@@ -13,7 +13,7 @@ def describe(worker: Worker | None, last_lines: Sequence[str] = ()) -> str:
     state = worker.state
     facts = [
         f"Container {worker.container_id[:12]} on Docker host {worker.host_name}: {worker.status}",
-        f"Image: {worker.config.get('Image', 'unknown')} ({worker.image_id})",
+        f"Image: {_image(worker)}",
         f"Created {worker.created}, started {state.get('StartedAt')}, ended {state.get('FinishedAt')}",
     ]
     if worker.status in ("exited", "dead"):
@@ -23,3 +23,9 @@ def describe(worker: Worker | None, last_lines: Sequence[str] = ()) -> str:
         facts.append(f"Last {len(last_lines)} lines:")
         facts += last_lines
     return "\n".join(facts)
+
+
+def _image(worker: Worker) -> str:
+    """Return the image as the container was made from it, and its id if that says something else."""
+    name = str(worker.config.get("Image", "unknown"))
+    return name if name == worker.image_id else f"{name} ({worker.image_id})"

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from docker.errors import APIError
 
+from dagster_multihost_launcher.absence import Absence
+from dagster_multihost_launcher.errors import HostUnreachable
 from dagster_multihost_launcher.hosts import HostConnection
 from dagster_multihost_launcher.worker import Worker
 
@@ -27,6 +29,15 @@ def verdict(worker: Worker | None, last_lines: Sequence[str] = ()) -> CheckRunHe
         WorkerStatus.FAILED,
         msg=f"Its container on {worker.host_name} is {worker.status}: {how_it_ended(worker)}.{lines}",
         run_worker_id=worker.container_id,
+    )
+
+
+def lost(error: HostUnreachable, absence: Absence, limit: int) -> CheckRunHealthResult:
+    """Judge the worker of a run on a host that has not answered for too long."""
+    return CheckRunHealthResult(
+        WorkerStatus.FAILED,
+        msg=f"{error.reason}. It has not answered {absence.in_words}; after host_lost_after_seconds ({limit})"
+        " its runs count as failed. Their containers are stopped when it answers again.",
     )
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import requests
 import urllib3
@@ -12,6 +13,8 @@ from paramiko import SSHException
 from dagster_multihost_launcher.api import DockerApi, connect
 from dagster_multihost_launcher.breaker import Breaker
 from dagster_multihost_launcher.errors import HostUnreachable, LaunchError
+from dagster_multihost_launcher.metrics import Metrics
+from dagster_multihost_launcher.pulling import Images
 from dagster_multihost_launcher.settings import Host, Settings
 
 _PROXY_CANNOT_REACH_DOCKERD = frozenset({502, 503, 504})
@@ -26,20 +29,31 @@ _ON_THE_WAY = (
 )
 
 
+Stamps = tuple[tuple[int, int, int] | None, ...]
+
+
 class HostConnection:
     """One Docker host and the client for it."""
 
-    def __init__(self, host: Host, settings: Settings) -> None:
+    def __init__(self, host: Host, settings: Settings, metrics: Metrics | None = None) -> None:
         self.host = host
+        self.metrics = metrics or Metrics()
+        self.images = Images(self)
         self._settings = settings
         self._breaker = Breaker(settings.retry_after_seconds)
         self._lock = threading.Lock()
         self._client: DockerApi | None = None
+        self._stamps: Stamps = ()
 
     @property
     def name(self) -> str:
         """The host's name."""
         return self.host.name
+
+    @property
+    def breaker_state(self) -> str:
+        """Whether calls pass: closed, open or half-open."""
+        return self._breaker.state
 
     @contextlib.contextmanager
     def api(self) -> Iterator[DockerApi]:
@@ -98,8 +112,14 @@ class HostConnection:
 
     def _opened(self) -> DockerApi:
         with self._lock:
+            stamps = _stamps(self.host)
+            if self._client and stamps != self._stamps:
+                # Renewed certificates: calls under way end on their connections, new ones use the new files.
+                self._client.close()
+                self._client = None
             if self._client is None:
                 self._client = self._connected(read_timeout=self._settings.read_timeout)
+                self._stamps = stamps
             return self._client
 
     def _connected(self, *, read_timeout: int) -> DockerApi:
@@ -112,6 +132,8 @@ class HostConnection:
         return client
 
     def _unreachable(self, fact: str) -> HostUnreachable:
+        if (self.host.url or "").startswith("ssh://"):
+            self.close()  # the SDK never connects a broken SSH session again
         self._breaker.failed(fact)
         return HostUnreachable(self.name, fact, retry_after_seconds=self._settings.retry_after_seconds)
 
@@ -123,8 +145,10 @@ class HostConnection:
 class Hosts:
     """All hosts of the configuration, by name."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._connections = {host.name: HostConnection(host, settings) for host in settings.all_hosts}
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+        self._connections = {
+            host.name: HostConnection(host, settings, metrics) for host in settings.all_hosts
+        }
 
     def __iter__(self) -> Iterator[HostConnection]:
         """Iterate in the order of the configuration."""
@@ -143,6 +167,23 @@ class Hosts:
         """Close every client."""
         for connection in self:
             connection.close()
+
+
+def _stamps(host: Host) -> Stamps:
+    """Return what changes when a file of the host's certificates is replaced or rewritten."""
+    if not host.tls:
+        return ()
+    return tuple(
+        _stamp(path) for path in (host.tls.ca_cert, host.tls.client_cert, host.tls.client_key) if path
+    )
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def _cause(error: BaseException) -> str:

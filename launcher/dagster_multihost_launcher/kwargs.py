@@ -23,7 +23,7 @@ _OWNED = {
 # `volumes` and `ports` are the names in containers.create(), `binds` and `port_bindings` one level below.
 _CREATE = frozenset(signature(APIClient.create_container).parameters) - {"self", "host_config", "ports"}
 _HOST = frozenset(signature(HostConfig.__init__).parameters) - {"self", "binds", "port_bindings"}
-_ACCEPTED = (_CREATE | _HOST | {"ports", "volumes"}) - _OWNED.keys()
+ACCEPTED = (_CREATE | _HOST | {"ports", "volumes"}) - _OWNED.keys()
 _SUMMED = frozenset(
     {"cap_add", "cap_drop", "device_requests", "devices", "dns", "dns_opt", "dns_search", "extra_hosts"}
     | {"group_add", "labels", "links", "mounts", "security_opt", "sysctls", "tmpfs", "ulimits", "volumes"}
@@ -33,14 +33,14 @@ _SUMMED = frozenset(
 
 def problems(where: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each argument that create() would refuse, before any run meets it."""
-    for key in sorted(kwargs.keys() - _ACCEPTED):
-        close = get_close_matches(key, _ACCEPTED, n=1)
+    for key in sorted(kwargs.keys() - ACCEPTED):
+        close = get_close_matches(key, ACCEPTED, n=1)
         fix = _OWNED.get(key) or (f"did you mean {close[0]}?" if close else "remove it")
         yield f"{where}.{key}: {kwargs[key]!r}: is not accepted here; {fix}"
     stop_timeout = kwargs.get("stop_timeout", 0)
     if not isinstance(stop_timeout, int) or stop_timeout < 0:
         yield f"{where}.stop_timeout: {stop_timeout!r}: write a number of seconds, 0 or more"
-    accepted = {key: value for key, value in kwargs.items() if key in _ACCEPTED}
+    accepted = {key: value for key, value in kwargs.items() if key in ACCEPTED}
     try:
         create_arguments(accepted, networks=(), version=_CHECK_VERSION)
     except (DockerException, TypeError, ValueError, AttributeError, KeyError) as error:

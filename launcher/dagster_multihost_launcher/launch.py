@@ -2,38 +2,24 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, MetadataValue
 from dagster._core.events import EngineEventData
-from dagster._core.launcher.base import LaunchRunContext, ResumeRunContext
 
-from dagster_multihost_launcher import environment, kwargs, routing
+from dagster_multihost_launcher import placement, reservations, routing
 from dagster_multihost_launcher.errors import HostUnreachable, NoCapacity
-from dagster_multihost_launcher.hosts import HostConnection, Hosts
-from dagster_multihost_launcher.image import image_of
-from dagster_multihost_launcher.placement import Placement, Reservation, active_runs, pinned
-from dagster_multihost_launcher.settings import ContainerSettings, Host, Settings
-from dagster_multihost_launcher.start import Plan, Starter
-from dagster_multihost_launcher.worker import Labels, Record, container_name
+from dagster_multihost_launcher.hosts import Hosts
+from dagster_multihost_launcher.planning import IMAGE_DIGEST_TAG, Order, Planner, Request
+from dagster_multihost_launcher.pull_report import PullReport
+from dagster_multihost_launcher.pulling import Image
+from dagster_multihost_launcher.reservations import Reservation, Reservations
+from dagster_multihost_launcher.settings import Host, Settings
+from dagster_multihost_launcher.start import Starter
+from dagster_multihost_launcher.worker import Labels, Record
 
 _MAY_START = frozenset({DagsterRunStatus.STARTING, DagsterRunStatus.STARTED})  # STARTED: it is resumed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """One attempt of one run."""
-
-    context: LaunchRunContext | ResumeRunContext
-    command: Sequence[str]
-    attempt: int
-
-    @property
-    def run(self) -> DagsterRun:
-        """The run."""
-        return self.context.dagster_run
 
 
 class ContainerLauncher:
@@ -43,25 +29,32 @@ class ContainerLauncher:
         self._settings = settings
         self._hosts = hosts
         self._labels = labels
-        self._placement = Placement()
+        self._planner = Planner(settings, labels)
+        self._reservations = Reservations()
 
     def launch(self, instance: DagsterInstance, request: Request, pool: Sequence[Host]) -> None:
         """Start the attempt on the best host that answers.
 
         Raises:
             LaunchError: no retry heals it.
-            RunPostponed: no host answers, or those that do are full.
+            RunPostponed: no host answers, or those that do have no room.
         """
-        left = pinned(request.run, request.attempt, pool)
+        order = self._planner.order(request)
+        wanted = self._planner.wanted(order, pool)
+        left = reservations.may_hold_a_container(request.run, request.attempt, pool)
+        left = left or placement.eligible(pool, wanted)
         unreachable: list[HostUnreachable] = []
         while left:
-            with self._placement.best(
-                left, lambda name: active_runs(instance, name, besides=request.run)
+            hosts = tuple(left)
+            with self._reservations.best(
+                hosts,
+                wanted,
+                lambda hosts=hosts: reservations.carried(instance, hosts, besides=request.run),  # type: ignore[misc]
             ) as place:
-                if place is None:
-                    raise self._full(left, unreachable)
+                if not isinstance(place, Reservation):
+                    raise self._no_room(place, unreachable)
                 try:
-                    self._launch_on(instance, request, place)
+                    self._launch_on(instance, order, place, reservations.tags_of(wanted.share(place.host)))
                     return
                 except HostUnreachable as error:
                     if error.may_be_running:
@@ -70,76 +63,54 @@ class ContainerLauncher:
                     left.remove(place.host)
         raise _nobody_answers(unreachable)
 
-    def _launch_on(self, instance: DagsterInstance, request: Request, place: Reservation) -> None:
-        connection = self._hosts.named(place.host.name)
-        plan = self._plan(request, connection)
+    def _launch_on(
+        self, instance: DagsterInstance, order: Order, place: Reservation, share: dict[str, str]
+    ) -> None:
+        connection, request = self._hosts.named(place.host.name), order.request
+        plan = self._planner.plan(order, connection)
+        report = PullReport(instance, request.run)
+        starter = Starter(connection, self._labels, report)
 
         def tag_unless_canceled(container_id: str) -> bool:
+            report.done()
             record = Record(host_name=connection.name, container_id=container_id, attempt=request.attempt)
-            instance.add_run_tags(request.run.run_id, record.tags(request.run.run_id))
+            tags = {**record.tags(request.run.run_id), **share, **_image_tag(starter.image)}
+            instance.add_run_tags(request.run.run_id, tags)
             place.release()
             now = instance.get_run_by_id(request.run.run_id)
             return now is not None and now.status in _MAY_START
 
-        container_id = Starter(connection, self._labels).start(plan, tag_unless_canceled)
+        with connection.metrics.launch(connection.name):
+            container_id = starter.start(plan, tag_unless_canceled)
         if container_id is None:
             _report_canceled(instance, request.run.run_id)
         else:
-            self._report_launched(instance, request.run, plan, connection.name, container_id)
+            image = starter.image.digest if starter.image else plan.image
+            instance.report_engine_event(
+                f"Started container {plan.name} ({container_id[:12]}) of image {plan.image} on"
+                f" {connection.name}",
+                request.run,
+                EngineEventData(self._metadata(request.run, plan.name, image, connection.name)),
+            )
 
-    def _plan(self, request: Request, connection: HostConnection) -> Plan:
-        run, host, defaults = request.run, connection.host, self._settings.defaults
-        location_name = routing.location_of(run)
-        location = self._settings.locations.get(location_name, ContainerSettings())
-        inherited = {}
-        if host.inherit_env_vars:
-            with connection.api() as api:
-                inherited = environment.inherited(api, host, location_name)
-        return Plan(
-            run_id=run.run_id,
-            name=container_name(run.run_id, request.attempt),
-            image=image_of(request.context, location, defaults),
-            command=request.command,
-            environment=environment.environment(
-                defaults=defaults,
-                host=host,
-                location=location,
-                inherited_variables=inherited,
-                job_name=run.job_name,
-                run_id=run.run_id,
-            ),
-            labels=self._labels.of(run, location=location_name, host_name=host.name, attempt=request.attempt),
-            networks=_networks(defaults, host.container, location),
-            kwargs=kwargs.merged(
-                {"stop_timeout": self._settings.stop_timeout},
-                defaults.container_kwargs,
-                host.container.container_kwargs,
-                location.container_kwargs,
-            ),
-            pull_timeout=self._settings.pull_timeout,
-        )
-
-    def _report_launched(
-        self, instance: DagsterInstance, run: DagsterRun, plan: Plan, host_name: str, container_id: str
-    ) -> None:
+    def _metadata(
+        self, run: DagsterRun, container: str, digest: str, host_name: str
+    ) -> dict[str, MetadataValue[Any]]:
         metadata: dict[str, MetadataValue[Any]] = {
             "host": MetadataValue.text(host_name),
-            "container": MetadataValue.text(plan.name),
+            "container": MetadataValue.text(container),
+            "image": MetadataValue.text(digest),
         }
         if self._settings.log_url_template:
             url = log_url(self._settings.log_url_template, run, host_name)
             metadata["logs"] = MetadataValue.url(url)
-        instance.report_engine_event(
-            f"Started container {plan.name} ({container_id[:12]}) of image {plan.image} on {host_name}",
-            run,
-            EngineEventData(metadata),
-        )
+        return metadata
 
-    def _full(self, left: Sequence[Host], unreachable: Sequence[HostUnreachable]) -> NoCapacity:
-        full = ", ".join(f"{host.name} (max_runs {host.max_runs})" for host in left)
-        dark = "".join(f"; {error.host_name} does not answer" for error in unreachable)
+    def _no_room(self, reasons: Sequence[str], unreachable: Sequence[HostUnreachable]) -> NoCapacity:
+        dark = [f"{error.host_name} does not answer" for error in unreachable]
         return NoCapacity(
-            f"no host has room: {full}{dark}", retry_after_seconds=self._settings.retry_after_seconds
+            f"no host has room: {'; '.join((*reasons, *dark))}",
+            retry_after_seconds=self._settings.retry_after_seconds,
         )
 
 
@@ -157,10 +128,8 @@ def log_url(template: str, run: DagsterRun, host_name: str) -> str:
     return template
 
 
-def _networks(*layers: ContainerSettings) -> tuple[str, ...]:
-    """Return the host's networks, or else the defaults', and then the location's additions."""
-    defaults, host, location = layers
-    return tuple(dict.fromkeys((*(host.networks or defaults.networks), *location.networks)))
+def _image_tag(image: Image | None) -> dict[str, str]:
+    return {IMAGE_DIGEST_TAG: image.reference} if image else {}
 
 
 def _nobody_answers(unreachable: Sequence[HostUnreachable]) -> HostUnreachable:

@@ -15,7 +15,9 @@ def location_of(run: DagsterRun) -> str:
 
 
 def pool(settings: Settings, location: str) -> tuple[Host, ...]:
-    """Return the hosts of a location, in the order of the configuration; empty if it is not mapped."""
+    """Return the hosts of a location as the configuration orders them; empty if others start its runs."""
+    if settings.location(location).launcher:
+        return ()
     named = tuple(host for host in settings.hosts if location in host.location_names)
     if named or not settings.catch_all:
         return named
@@ -25,5 +27,6 @@ def pool(settings: Settings, location: str) -> tuple[Host, ...]:
 def nearest(settings: Settings, location: str) -> str | None:
     """Return the mapped location whose name looks most like this one."""
     known = {name for host in settings.hosts for name in host.location_names}
+    known |= {name for name, entry in settings.locations.items() if entry.launcher}
     close = get_close_matches(location, sorted(known), n=1)
     return close[0] if close else None

@@ -70,9 +70,28 @@ class Labels:
         }
 
     @property
+    def plan(self) -> str:
+        """The label with the fingerprint of what a container was made from."""
+        return f"{self.prefix}/plan"
+
+    @property
     def managed(self) -> str:
         """The label that every container of this launcher has."""
         return f"{self.prefix}/managed"
+
+    def attempt(self, labels: Mapping[str, str] | None) -> int | None:
+        """Return which attempt of its run this is, or None if the labels do not say."""
+        text = (labels or {}).get(f"{self.prefix}/attempt", "")
+        return int(text) if text.isdigit() else None
+
+    def step_key(self, labels: Mapping[str, str] | None) -> str | None:
+        """Return which step this container executes, or None if it is a run's worker."""
+        return (labels or {}).get(self.step)
+
+    @property
+    def step(self) -> str:
+        """The label that names a step, on containers that execute one."""
+        return f"{self.prefix}/step_key"
 
     def run_id(self, labels: Mapping[str, str] | None) -> str | None:
         """Return whose container this is, or None if the labels do not say."""

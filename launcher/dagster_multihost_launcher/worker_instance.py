@@ -1,6 +1,6 @@
 """The instance as run workers get it: they need none of the packages that the control plane has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -11,6 +11,10 @@ from dagster._serdes import ConfigurableClassData
 _DAGSTERS_OWN = "dagster."
 _STOCK_COORDINATOR = ("dagster._core.run_coordinator", "QueuedRunCoordinator")
 _HEEDED_BY_POOLS = "block_op_concurrency_limited_runs"
+_OUR_MODULE = __name__.partition(".")[0]
+# What an executor needs to reach the hosts. All else may be secret: registries, variables, other launchers.
+_LAUNCHER_KEYS = ("container_label_prefix", "connect_timeout", "read_timeout")
+_HOST_KEYS = ("host_name", "docker_url", "tls", "insecure", "location_names")
 
 
 def for_workers(ref: InstanceRef) -> InstanceRef:
@@ -19,9 +23,14 @@ def for_workers(ref: InstanceRef) -> InstanceRef:
     Dagster loads the run launcher at once if runs may be resumed, and the run coordinator before every
     step, for the settings of pools (`InstanceConcurrencyContext`). So a worker gets no resume attempts,
     which are the daemon's business, and Dagster's own coordinator with the one key that pools heed.
+
+    The reference is part of a worker's command, which `docker inspect` shows: of our own configuration only
+    what names the hosts goes along.
     """
     return ref._replace(
-        run_coordinator_data=_coordinator(ref.run_coordinator_data), settings=_settings(ref.settings)
+        run_coordinator_data=_coordinator(ref.run_coordinator_data),
+        run_launcher_data=_launcher(ref.run_launcher_data),
+        settings=_settings(ref.settings),
     )
 
 
@@ -44,6 +53,20 @@ def _coordinator(data: ConfigurableClassData | None) -> ConfigurableClassData | 
         return data
     config = {key: value for key, value in data.config_dict.items() if key == _HEEDED_BY_POOLS}
     return ConfigurableClassData(*_STOCK_COORDINATOR, yaml.safe_dump(config))
+
+
+def _launcher(data: ConfigurableClassData | None) -> ConfigurableClassData | None:
+    if data is None or data.module_name.partition(".")[0] != _OUR_MODULE:
+        return data
+    config = _only(data.config_dict, _LAUNCHER_KEYS)
+    hosts = data.config_dict.get("docker_hosts")
+    if isinstance(hosts, Sequence):
+        config["docker_hosts"] = [_only(host, _HOST_KEYS) for host in hosts]
+    return ConfigurableClassData(data.module_name, data.class_name, yaml.safe_dump(config))
+
+
+def _only(config: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: config[key] for key in keys if key in config}
 
 
 def _settings(settings: Mapping[str, object]) -> Mapping[str, object]:

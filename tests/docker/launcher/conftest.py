@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.docker.launcher import tiny_image
 from tests.docker.launcher.wire import Wire, counting
 from tests.unit.launcher.runs import instance_from, launcher_config
 
-PREFIX = "dagfleet-test-launcher"
+PREFIX = f"dagfleet-test-launcher-{os.getpid()}x"  # two suites at once sweep nothing of each other
 SOCKET = Path("/var/run/docker.sock")
 
 
@@ -59,7 +60,7 @@ def fleet(
                 "image": image,
                 "stop_timeout": 1,
                 "connect_timeout": 1,
-                "read_timeout": 2,
+                "read_timeout": 20,
                 "retry_after_seconds": 1,
                 **config,
             }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from time import sleep
 from typing import Any
 
@@ -41,6 +42,7 @@ def test_a_run_of_a_mapped_location_is_a_labelled_container_that_its_tags_name(
     container = inspect(docker, run)
     labels = container["Config"]["Labels"]
     assert container["State"]["Status"] == "running"
+    assert len(labels.pop(f"{PREFIX}/plan")) == 16
     assert labels == {
         f"{PREFIX}/run_id": run.run_id,
         f"{PREFIX}/job_name": "nightly",
@@ -135,6 +137,47 @@ def test_a_container_that_an_interrupted_launch_only_created_is_replaced_and_sta
     assert len(ours(docker, run)) == 1
 
 
+def test_a_container_that_a_cut_off_launch_created_from_the_same_plan_is_started(
+    fleet: Load, docker: APIClient, wire: Wire
+) -> None:
+    docker.create_network(PREFIX)
+    docker.create_network(f"{PREFIX}-2")
+    instance = fleet(host={"network": PREFIX, "networks": [f"{PREFIX}-2"]}, read_timeout=2)
+    run = create_run(instance)
+    wire.silent_on = ("/start", "DELETE")
+    with pytest.raises(HostUnreachable):
+        launch(instance, run)
+    wire.silent_on = ()
+    first = inspect(docker, run)["Id"]
+    sleep(1.1)  # the host is left alone for retry_after_seconds
+    launch(instance, run)
+    assert inspect(docker, run)["Id"] == first
+    assert inspect(docker, run)["State"]["Status"] == "running"
+
+
+def test_two_launches_of_one_run_at_the_same_time_make_one_container_and_neither_fails(
+    fleet: Load, docker: APIClient
+) -> None:
+    first, second = fleet(), fleet()
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(3):
+            run = create_run(first)
+            for done in [pool.submit(launch, instance, run) for instance in (first, second)]:
+                done.result(timeout=60)
+            (container_id,) = ours(docker, run)
+            assert docker.inspect_container(container_id)["State"]["Status"] == "running"
+            assert reloaded(first, run).tags["multihost_docker/container_id"] == container_id
+
+
+def test_the_connections_are_closed_when_the_instance_is_disposed_of(fleet: Load) -> None:
+    instance = fleet()
+    launch(instance, create_run(instance))
+    connection = instance.run_launcher.hosts.named("beta")  # type: ignore[attr-defined]
+    assert connection._client is not None
+    instance.run_launcher.dispose()
+    assert connection._client is None
+
+
 def test_a_foreign_container_of_that_name_is_left_alone(fleet: Load, docker: APIClient, image: str) -> None:
     instance = fleet()
     run = create_run(instance)
@@ -193,7 +236,7 @@ def test_an_image_whose_registry_is_away_hands_the_run_back_and_names_both(fleet
 def test_an_image_that_is_present_is_never_pulled(fleet: Load, wire: Wire) -> None:
     instance = fleet()
     launch(instance, create_run(instance))
-    assert not [request for request in wire.requests if "/images/" in request]
+    assert not [request for request in wire.requests if "/images/create" in request]
 
 
 def test_a_run_canceled_before_its_container_starts_leaves_no_container(
@@ -211,7 +254,7 @@ def test_a_run_canceled_before_its_container_starts_leaves_no_container(
 def test_a_host_that_falls_silent_at_create_hands_the_run_back_within_the_read_time_out(
     fleet: Load, wire: Wire
 ) -> None:
-    instance = fleet()
+    instance = fleet(read_timeout=2)
     wire.silent_on = ("/containers/create",)
     with pytest.raises(HostUnreachable) as caught:
         launch(instance, create_run(instance))
@@ -222,7 +265,7 @@ def test_a_host_that_falls_silent_at_create_hands_the_run_back_within_the_read_t
 def test_a_start_that_is_not_answered_is_undone_before_another_host_may_take_the_run(
     fleet: Load, docker: APIClient, wire: Wire
 ) -> None:
-    instance = fleet()
+    instance = fleet(read_timeout=2)
     run = create_run(instance)
     wire.silent_on = ("/start",)
     with pytest.raises(HostUnreachable) as caught:
@@ -234,7 +277,7 @@ def test_a_start_that_is_not_answered_is_undone_before_another_host_may_take_the
 def test_a_start_that_can_neither_be_answered_nor_undone_keeps_the_run_on_that_host(
     fleet: Load, docker: APIClient, wire: Wire
 ) -> None:
-    instance = fleet()
+    instance = fleet(read_timeout=2)
     run = create_run(instance)
     wire.silent_on = ("/start", "DELETE")
     with pytest.raises(HostUnreachable) as caught:

@@ -55,7 +55,7 @@ def test_runs_of_a_pool_go_to_the_host_with_the_fewest(fleet: Load, tmp_path: Pa
 def test_a_dark_host_of_a_pool_hands_its_runs_to_the_next_one(
     fleet: Load, tmp_path: Path, dark: dict[str, Any]
 ) -> None:
-    instance = fleet(docker_hosts=[dark, beta(tmp_path)], retry_after_seconds=60)
+    instance = fleet(docker_hosts=[dark, beta(tmp_path)], retry_after_seconds=60, read_timeout=2)
     assert host_of(instance) == "beta"
     began = time.monotonic()
     assert host_of(instance) == "beta"
@@ -65,7 +65,7 @@ def test_a_dark_host_of_a_pool_hands_its_runs_to_the_next_one(
 def test_a_location_on_a_dark_host_alone_is_handed_back_with_reason_and_time(
     fleet: Load, dark: dict[str, Any]
 ) -> None:
-    instance = fleet(docker_hosts=[dark])
+    instance = fleet(docker_hosts=[dark], read_timeout=2)
     with pytest.raises(HostUnreachable) as caught:
         host_of(instance)
     assert "Docker host dark is unreachable" in caught.value.reason

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from dagster import DagsterEvent, DagsterInstance, DagsterRun, DagsterRunStatus
@@ -11,6 +11,7 @@ from dagster_multihost_launcher.worker import container_name
 from docker import APIClient
 from docker.errors import NotFound
 
+from tests.docker.launcher.conftest import PREFIX
 from tests.docker.launcher.wire import Wire
 from tests.unit.launcher.runs import create_run, launching, messages, reloaded
 
@@ -82,7 +83,7 @@ def test_a_removed_container_is_a_failure(fleet: Load, docker: APIClient) -> Non
 def test_an_unreachable_host_gives_no_verdict_so_that_dagster_leaves_the_run_alone(
     fleet: Load, wire: Wire
 ) -> None:
-    instance = fleet()
+    instance = fleet(read_timeout=2)
     run = started(instance)
     wire.silent_on = ("GET",)
     with pytest.raises(HostUnreachable, match="Docker host beta is unreachable"):
@@ -149,7 +150,7 @@ def test_terminating_a_run_whose_container_is_gone_cancels_it(fleet: Load, docke
 def test_terminating_on_an_unreachable_host_is_finished_when_it_answers_again(
     fleet: Load, docker: APIClient, wire: Wire
 ) -> None:
-    instance = fleet()
+    instance = fleet(read_timeout=2)
     run = started(instance)
     wire.silent_on = ("GET",)
     assert instance.run_launcher.terminate(run.run_id)
@@ -158,6 +159,40 @@ def test_terminating_on_an_unreachable_host_is_finished_when_it_answers_again(
     wire.silent_on = ()
     assert canceled_within(instance, run, 6)
     assert not docker.inspect_container(container_name(run.run_id, 1))["State"]["Running"]
+
+
+def test_a_container_that_a_launch_is_about_to_start_is_removed_by_a_termination(
+    fleet: Load, docker: APIClient, image: str
+) -> None:
+    instance = fleet()
+    run = create_run(instance)
+    labels = {f"{PREFIX}/run_id": run.run_id, f"{PREFIX}/managed": "true"}
+    docker.create_container(image, command="dagster", name=container_name(run.run_id, 1), labels=labels)
+    assert instance.run_launcher.terminate(run.run_id)
+    assert canceled_within(instance, run, 20)
+    with pytest.raises(NotFound):
+        docker.inspect_container(container_name(run.run_id, 1))
+
+
+GRACES = {"default": 7, "host": 6, "location": 5, "run": 4}
+
+
+@pytest.mark.parametrize(
+    "layers", [("default",), ("default", "host"), ("default", "host", "location"), GRACES]
+)
+def test_the_grace_is_the_runs_or_else_its_locations_its_hosts_or_the_one_for_all(
+    fleet: Load, docker: APIClient, layers: Iterable[str]
+) -> None:
+    given = {layer: {"stop_timeout": GRACES[layer]} for layer in layers}
+    instance = fleet(
+        host={"container_kwargs": given.get("host", {})},
+        locations={"etl": {"container_kwargs": given.get("location", {})}},
+        **given["default"],
+    )
+    tags = {"multihost/stop_timeout": "4"} if "run" in given else {}
+    run = started(instance, create_run(instance, tags=tags))
+    container = docker.inspect_container(container_name(run.run_id, 1))
+    assert container["Config"]["StopTimeout"] == min(GRACES[layer] for layer in layers)
 
 
 def test_a_finished_run_is_not_terminated(fleet: Load) -> None:
@@ -191,6 +226,7 @@ def test_debug_information_names_host_state_image_and_the_command_to_look_furthe
     ended(docker, run)
     text = instance.run_launcher.get_run_worker_debug_info(run)
     assert text is not None
-    for part in ("on Docker host beta: exited", f"Image: {image} (sha256:", "exit code 3", "docker inspect"):
+    digest = docker.inspect_image(image)["Id"]
+    for part in ("on Docker host beta: exited", f"Image: {digest}", "exit code 3", "docker inspect"):
         assert part in text
     assert text.endswith("60")

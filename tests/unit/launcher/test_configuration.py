@@ -7,12 +7,12 @@ from typing import Any, NoReturn
 
 import pytest
 import yaml
-from dagster import DefaultRunLauncher
 from dagster._core.errors import DagsterInvalidConfigError
 from dagster._serdes import ConfigurableClassData
+from dagster_docker.utils import DOCKER_CONFIG_SCHEMA
 from dagster_multihost_launcher import MultiHostDockerRunLauncher, sole
 from dagster_multihost_launcher.errors import LauncherConfigError
-from dagster_multihost_launcher.routing import pool
+from dagster_multihost_launcher.routing import nearest, pool
 from dagster_multihost_launcher.settings import Settings
 
 from tests.unit.launcher.runs import instance_from, launcher_config
@@ -101,6 +101,10 @@ def test_configuration_of_docker_run_launcher_runs_every_location_on_this_machin
     assert settings.defaults.networks == ("dagster_net", "metrics")
 
 
+def test_every_key_of_docker_run_launcher_is_a_key_here() -> None:
+    assert DOCKER_CONFIG_SCHEMA.keys() <= MultiHostDockerRunLauncher.config_type().keys()
+
+
 def test_an_empty_configuration_leaves_every_location_to_its_code_server() -> None:
     assert pool(loaded({}).settings, "etl") == ()
 
@@ -160,6 +164,35 @@ def test_resuming_runs_may_be_configured(tmp_path: Path) -> None:
         ),
         ({"docker_hosts": [{**BETA, "env_vars": ["=1"]}]}, "env_vars: '': write KEY=VALUE or KEY"),
         ({"connect_timeout": 0}, "connect_timeout: 0: write 1 second or more"),
+        ({"placement": "least_load"}, "placement: least_load: is unknown; did you mean least_loaded?"),
+        (
+            {"docker_hosts": [{**BETA, "pull_policy": "ifnotpresent"}]},
+            "docker_hosts beta: pull_policy: ifnotpresent: is unknown; did you mean if_not_present?",
+        ),
+        (
+            {"docker_hosts": [BETA], "locations": {"etl": {"pull_policy": "sometimes"}}},
+            "locations etl: pull_policy: sometimes: is unknown; write one of always, if_not_present, never",
+        ),
+        ({"container_context": "xyz"}, "container_context: xyz: is unknown; write one of all, safe, none"),
+        ({"docker_hosts": [{**BETA, "cpus": 0}]}, "docker_hosts beta: cpus: 0: write a number above 0"),
+        ({"docker_hosts": [{**BETA, "memory": "lots"}]}, "docker_hosts beta: memory: write a size like 64g"),
+        ({"run_tags": {"allowed": ["memroy"]}}, "run_tags.allowed: memroy: is unknown; did you mean memory?"),
+        (
+            {"run_tags": {"container_kwargs": ["privileged"]}},
+            "run_tags.container_kwargs: privileged: whoever launches a run could then reach the host itself",
+        ),
+        (
+            {"run_tags": {"container_kwargs": ["Privileged"]}},
+            "run_tags.container_kwargs: Privileged: is no argument of containers.create(); remove it",
+        ),
+        (
+            {"docker_hosts": [{**BETA, "secret_env_files": ["secrets.env"]}]},
+            "docker_hosts beta: secret_env_files: secrets.env: write an absolute path",
+        ),
+        (
+            {"docker_hosts": [{**BETA, "inherit_networks": ["a"]}]},
+            "inherit_networks: ['a']: name the container in inherit_env_from_container",
+        ),
         (
             {"docker_hosts": [{**BETA, "inherit_env_vars": ["A"]}]},
             "name the container in inherit_env_from_container",
@@ -208,8 +241,51 @@ def test_what_should_not_stay_so_loads_with_a_warning(
     assert sentence in caplog.text
 
 
-def test_the_delegate_is_dagsters_own_launcher() -> None:
-    assert isinstance(loaded({})._delegate.launcher, DefaultRunLauncher)
+OTHER = {"module": "dagster_docker", "class": "DockerRunLauncher", "config": {"image": "ml:1"}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        (
+            {**OTHER, "module": "no_such_package.launcher"},
+            "locations ml: launcher.module: no_such_package.launcher: cannot be imported",
+        ),
+        (
+            {**OTHER, "class": "DockerRunner"},
+            "launcher.class: DockerRunner: is no run launcher in dagster_docker",
+        ),
+        (
+            {**OTHER, "config": {"imagge": "ml:1"}},
+            'launcher.config: Received unexpected config entry "imagge"',
+        ),
+    ],
+)
+def test_a_mistake_in_another_launcher_is_refused_when_ours_loads(
+    entry: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(LauncherConfigError) as caught:
+        loaded({"docker_hosts": [BETA], "locations": {"ml": {"launcher": entry}}})
+    (problem,) = caught.value.problems
+    assert sentence in problem
+
+
+def test_a_location_has_hosts_or_another_launcher_and_not_both() -> None:
+    with pytest.raises(LauncherConfigError) as caught:
+        loaded({"docker_hosts": [BETA], "locations": {"etl": {"launcher": OTHER, "env_vars": ["A=1"]}}})
+    both, more = caught.value.problems
+    assert "an entry of docker_hosts names this location too" in both
+    assert "put it into its config" in more
+
+
+def test_another_launcher_is_not_built_before_a_run_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("built")
+
+    monkeypatch.setattr("dagster_docker.DockerRunLauncher.__init__", refuse)
+    settings = loaded({"docker_hosts": [BETA], "locations": {"ml": {"launcher": OTHER}}}).settings
+    assert pool(settings, "ml") == ()
+    assert nearest(settings, "mll") == "ml"
 
 
 def test_another_distribution_of_the_same_import_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

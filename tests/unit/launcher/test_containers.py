@@ -11,9 +11,10 @@ from dagster._core.launcher.base import LaunchRunContext, WorkerStatus
 from dagster_multihost_launcher import environment as env
 from dagster_multihost_launcher.errors import LaunchError, RunPostponed
 from dagster_multihost_launcher.health import verdict
-from dagster_multihost_launcher.image import _refused, belongs_to, image_of
+from dagster_multihost_launcher.image import belongs_to, image_of
 from dagster_multihost_launcher.kwargs import create_arguments, merged
 from dagster_multihost_launcher.launch import log_url
+from dagster_multihost_launcher.pulling import refused
 from dagster_multihost_launcher.settings import ContainerSettings, Host, Registry
 from dagster_multihost_launcher.worker import Worker, container_name
 
@@ -76,7 +77,7 @@ def test_credentials_go_to_their_own_registry_only(image_name: str, url: str, be
     ],
 )
 def test_a_refused_pull_is_final_only_if_no_retry_heals_it(fact: str, kind: type[Exception]) -> None:
-    assert type(_refused("beta", "etl:9", fact)) is kind
+    assert type(refused("beta", "etl:9", fact)) is kind
 
 
 def test_layers_of_variables_override_each_other_from_files_to_the_run(
@@ -92,6 +93,7 @@ def test_layers_of_variables_override_each_other_from_files_to_the_run(
             name="beta",
             container=ContainerSettings(env_file=str(host_file), env_vars=("E=host", "FROM_LAUNCHER")),
         ),
+        context=ContainerSettings(env_vars=("F=context", "G=context")),
         location=ContainerSettings(env_vars=("F=location", "DAGSTER_RUN_ID=forged")),
         inherited_variables={"C": "server"},
         job_name="nightly",
@@ -104,6 +106,7 @@ def test_layers_of_variables_override_each_other_from_files_to_the_run(
         "D": "default",
         "E": "host",
         "F": "location",
+        "G": "context",
         "Q": "a b",
         "FROM_LAUNCHER": "taken",
         "DAGSTER_RUN_JOB_NAME": "nightly",
@@ -121,18 +124,28 @@ def test_an_env_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         env.from_file(f"{tmp_path}/absent.env")
 
 
-def test_only_listed_variables_are_inherited_from_the_code_server() -> None:
+def test_only_what_is_listed_is_inherited_from_the_code_server() -> None:
     asked: list[str] = []
 
     def inspect_container(name: str) -> dict[str, Any]:
         asked.append(name)
-        return {"Config": {"Env": ["REGION=eu", "PASSWORD=hunter2"]}}
+        return {
+            "Config": {"Env": ["REGION=eu", "PASSWORD=hunter2"]},
+            "NetworkSettings": {"Networks": {"shop_default": {}, "admin": {}, "metrics": {}}},
+        }
 
     api: Any = SimpleNamespace(inspect_container=inspect_container)
-    listed = Host(name="b", inherit_env_from_container="code-{location}", inherit_env_vars=("REGION", "NO"))
+    listed = Host(
+        name="b",
+        inherit_env_from_container="code-{location}",
+        inherit_env_vars=("REGION", "NO"),
+        inherit_networks=("*_default", "metrics"),
+    )
     unlisted = Host(name="b", inherit_env_from_container="code-{location}")
-    assert env.inherited(api, listed, "etl") == {"REGION": "eu"}
-    assert env.inherited(api, unlisted, "etl") == {}
+    assert env.inherited(api, listed, "etl") == env.Inherited(
+        variables={"REGION": "eu"}, networks=("metrics", "shop_default")
+    )
+    assert env.inherited(api, unlisted, "etl") == env.Inherited()
     assert asked == ["code-etl"]
 
 

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from dagster import DagsterRun
 from dagster_multihost_launcher.errors import LaunchError
-from dagster_multihost_launcher.placement import Placement, pinned
+from dagster_multihost_launcher.reservations import may_hold_a_container
 from dagster_multihost_launcher.routing import nearest, pool
 from dagster_multihost_launcher.settings import Host, Settings
 from dagster_multihost_launcher.worker import Record, record_of
@@ -18,11 +17,6 @@ GAMMA = Host(name="gamma", location_names=("etl", "ml"))
 SETTINGS = Settings(hosts=(BETA, GAMMA))
 
 
-def chosen(placement: Placement, hosts: tuple[Host, ...], **active: int) -> str | None:
-    with placement.best(hosts, Counter(active).__getitem__) as place:
-        return place.host.name if place else None
-
-
 def test_a_location_on_several_hosts_is_a_pool() -> None:
     assert [host.name for host in pool(SETTINGS, "etl")] == ["beta", "gamma"]
     assert [host.name for host in pool(SETTINGS, "ml")] == ["gamma"]
@@ -32,44 +26,6 @@ def test_a_location_on_several_hosts_is_a_pool() -> None:
 def test_a_mistyped_location_has_a_nearest_one() -> None:
     assert nearest(SETTINGS, "elt") == "etl"
     assert nearest(SETTINGS, "reporting") is None
-
-
-@pytest.mark.parametrize(
-    ("active", "host"),
-    [
-        ({}, "beta"),
-        ({"beta": 1}, "gamma"),
-        ({"beta": 1, "gamma": 3}, "beta"),
-        ({"beta": 2, "gamma": 3}, "gamma"),
-    ],
-)
-def test_the_least_loaded_host_with_room_is_chosen(active: dict[str, int], host: str) -> None:
-    assert chosen(Placement(), (BETA, GAMMA), **active) == host
-
-
-def test_no_host_is_chosen_when_all_are_full() -> None:
-    assert chosen(Placement(), (BETA,), beta=2) is None
-
-
-def test_a_single_host_without_a_limit_needs_no_counting() -> None:
-    def refuse(_: str) -> int:
-        raise AssertionError("counted")
-
-    with Placement().best((GAMMA,), refuse) as place:
-        assert place is not None
-        assert place.host is GAMMA
-
-
-def test_launches_under_way_take_places_until_their_tags_count() -> None:
-    placement = Placement()
-    with placement.best((BETA,), lambda _: 0) as first, placement.best((BETA,), lambda _: 0) as second:
-        assert first is not None
-        assert second is not None
-        assert chosen(placement, (BETA,)) is None
-        first.release()  # its tags are in the storage now
-        assert chosen(placement, (BETA,), beta=1) is None
-        assert chosen(placement, (BETA,), beta=0) == "beta"
-    assert chosen(placement, (BETA,)) == "beta"
 
 
 def run_with(tags: dict[str, str], run_id: str = "0123456789abcdef") -> DagsterRun:
@@ -92,10 +48,10 @@ def test_a_damaged_record_is_none(name: str) -> None:
     assert record_of(run_with({**tags, "multihost_docker/container_name": name})) is None
 
 
-def test_an_attempt_that_may_have_started_is_pinned_to_its_host_and_the_next_attempt_is_not() -> None:
+def test_an_attempt_that_may_have_started_is_held_to_its_host_and_the_next_attempt_is_not() -> None:
     run = run_with(Record(host_name="gamma", container_id="c", attempt=1).tags("0123456789abcdef"))
-    assert pinned(run, 1, (BETA, GAMMA)) == [GAMMA]
-    assert pinned(run, 2, (BETA, GAMMA)) == [BETA, GAMMA]
+    assert may_hold_a_container(run, 1, (BETA, GAMMA)) == [GAMMA]
+    assert may_hold_a_container(run, 2, (BETA, GAMMA)) == []
 
 
 def test_a_strict_launcher_refuses_an_unmapped_location_and_names_the_nearest(tmp_path: Path) -> None:

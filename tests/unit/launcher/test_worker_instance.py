@@ -40,6 +40,24 @@ def test_workers_resume_nothing_so_that_they_need_no_launcher(tmp_path: Path) ->
     assert settings == {**monitoring, "max_resume_run_attempts": 0}
 
 
+def test_workers_are_told_where_the_hosts_are_and_no_secret_of_the_launcher(tmp_path: Path) -> None:
+    secret = "hunter2"
+    registry = {"url": "registry.example.com", "username": "puller", "password": secret}
+    beta = {"host_name": "beta", "docker_url": "unix:///run/docker.sock", "location_names": ["etl"]}
+    config = launcher_config(
+        docker_hosts=[{**beta, "registry": registry, "env_vars": [f"TOKEN={secret}"]}],
+        registry=registry,
+        default_env_vars=[f"TOKEN={secret}"],
+        default_container_kwargs={"log_config": {"type": "splunk", "config": {"splunk-token": secret}}},
+        locations={"etl": {"env_vars": [f"TOKEN={secret}"]}},
+    )
+    with instance_from(tmp_path, config) as instance:
+        ref = for_workers(instance.get_ref())
+    assert secret not in str(ref)
+    with DagsterInstance.from_ref(ref) as worker:
+        assert [host.name for host in worker.run_launcher.hosts] == ["beta"]  # type: ignore[attr-defined]
+
+
 def test_dagsters_own_coordinator_reaches_workers_unchanged(tmp_path: Path) -> None:
     own = {"run_queue": {"max_concurrent_runs": 3}}
     with instance_from(tmp_path, {**launcher_config(), **own}) as instance:
