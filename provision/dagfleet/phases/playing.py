@@ -1,8 +1,9 @@
 """Running a playbook as a part of a phase: a moving line per host meanwhile, a line per host at its end."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
+from types import MappingProxyType
 
 from dagfleet.errors import DagfleetError
 from dagfleet.phases.work import Work
@@ -12,16 +13,25 @@ from dagfleet.runner.outcome import HostOutcome, Outcome
 from dagfleet.runner.playbook import playbook
 
 
-def play(work: Work, label: str, name: str, *, hosts: Sequence[str], quiet: bool = False) -> Outcome:
+def play(
+    work: Work,
+    label: str,
+    name: str,
+    *,
+    hosts: Sequence[str],
+    quiet: bool = False,
+    variables: Mapping[str, object] = MappingProxyType({}),
+) -> Outcome:
     """Run playbook `name` on the hosts; those it stops on are left behind in `work.stopped`.
 
-    `quiet` prints failures only. Raises DagfleetError when the playbook could not run at all.
+    `quiet` prints failures only; `variables` come before all others. Raises DagfleetError when the playbook
+    could not run at all.
     """
     if not hosts:
         return Outcome()
     view = _View(label, hosts)
     with work.progress.moving(view.rows):
-        outcome = work.ansible.run(playbook(name), limit=hosts, follow=view.follow)
+        outcome = work.ansible.run(playbook(name), limit=hosts, variables=variables, follow=view.follow)
     if outcome.error:
         raise DagfleetError(
             f"playbook {name} could not run: {outcome.error}", fix=f"everything it said: {work.log.path}"

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from dagfleet.fleet import FleetFile
-from dagfleet.phases import certificates as module
+from dagfleet.phases import issuing as module
 from dagfleet.phases.authorities import Store
 from dagfleet.phases.certificates import Certificates
 from dagfleet.phases.due import due_certificates, specs
@@ -33,8 +33,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The hosts that were asked for requests, call by call."""
     calls: list[list[str]] = []
 
-    def play(work: Work, label: str, name: str, *, hosts: Sequence[str], quiet: bool = False) -> None:
-        assert (name, label, quiet) == ("certificates", "certs", True)
+    def play(
+        work: Work, label: str, name: str, *, hosts: Sequence[str], quiet: bool, variables: object
+    ) -> None:
+        assert (name, label, quiet, variables) == ("certificates", "certs", True, {})
         calls.append(list(hosts))
         for host in hosts:
             for spec in specs(work.fleet, host):
