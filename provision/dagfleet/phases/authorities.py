@@ -7,6 +7,7 @@ from dagfleet.fleet.values import secret_name
 from dagfleet.pki import Authorities, resolve_passphrase, terminal_prompt
 from dagfleet.pki.authorities import NAMES
 from dagfleet.pki.errors import MissingStoreError
+from dagfleet.pki.generations import REVOCATION_LIST
 from dagfleet.pki.rotation import Rotation
 from dagfleet.secrets import Secrets
 
@@ -34,6 +35,12 @@ class Store:
         """Return the serials that each authority has revoked."""
         authorities = self._loaded()
         return {name: authorities.revoked(name) for name in NAMES} if authorities else {}
+
+    def lacks_lists(self) -> bool:
+        """Tell whether there are authorities without a revocation list, as an older version made them."""
+        return self._loaded() is not None and not all(
+            (self._directory / name / REVOCATION_LIST).is_file() for name in NAMES
+        )
 
     def rotations(self) -> list[Rotation]:
         """Return the rotations that are under way."""

@@ -33,8 +33,9 @@ class Certificates:
                 f"{rotation}; this apply keeps to it. Go on with: "
                 f"dagfleet certs rotate-ca {rotation.authority}",
             )
-        if due:
+        if due or store.lacks_lists():
             store.unlocked()
+        if due:
             work.touched = True
         issued = issue(work, store, self.title, due)
         issue_operators(work, store)

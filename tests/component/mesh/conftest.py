@@ -4,6 +4,7 @@ import grp
 import json
 import os
 import pwd
+import shutil
 import signal
 import socket
 import ssl
@@ -140,6 +141,7 @@ def _make_certificates(directory: Path) -> None:
             issue(folder, client, common_name, "mesh", "client")
         for of in ("docker", "mesh"):
             (folder / f"{of}-ca.crt").write_bytes(authorities.certificate(of))
+            shutil.copy(authorities.directory / of / "ca.crl", folder / f"{of}-ca.crl")
     for of in ("docker", "mesh"):
         (directory / f"{of}-ca.crt").write_bytes(authorities.certificate(of))
 
