@@ -9,6 +9,7 @@ import click
 
 from dagfleet import __version__
 from dagfleet.cli.apply import apply
+from dagfleet.cli.certs import certs
 from dagfleet.cli.check import check
 from dagfleet.cli.config import config
 from dagfleet.cli.failure import guarded
@@ -27,7 +28,7 @@ class Root(Page):
 
     sections: ClassVar = {
         "From a file to a fleet": ("init", "check", "plan", "apply"),
-        "A fleet at work": ("status", "image", "lock"),
+        "A fleet at work": ("status", "certs", "image", "lock"),
         "Around it": ("config", "lab"),
     }
     examples = """
@@ -58,7 +59,7 @@ def cli(context: click.Context) -> None:
     context.ensure_object(Settings)
 
 
-for command in (init, check, plan, apply, status, image, lock, config, lab):
+for command in (init, check, plan, apply, status, certs, image, lock, config, lab):
     cli.add_command(command)
 
 
