@@ -16,11 +16,11 @@ from dagfleet.fleet.values import (
     Label,
     LocationName,
     Name,
-    Operator,
     PinnedImage,
     Port,
     SecretKey,
     SecretReference,
+    Source,
     SourcePath,
     SubjectName,
     Subnet,
@@ -191,13 +191,38 @@ class Images(Part):
     )
 
 
-class Firewall(Part):
-    """Who may reach the fleet's own ports besides the fleet."""
+class OpenPort(Part):
+    """A port that something besides Dagfleet serves, on every host that has it."""
 
-    operators: tuple[Operator, ...] = Field(
+    port: Port = Field(description="The port.", examples=[9100])
+    protocol: Literal["tcp", "udp"] = Field(default="tcp", description="Its protocol.")
+    sources: tuple[Source, ...] = Field(
+        default=(), description="Addresses and networks that may use it; anywhere when absent."
+    )
+
+
+class Firewall(Part):
+    """Who may reach the hosts' ports; answers, ICMP and loopback always pass."""
+
+    operators: tuple[Source, ...] = Field(
         default=(),
         description="Addresses and networks from which operators reach the Docker endpoint.",
         examples=[["10.0.0.7"]],
+    )
+    ssh: tuple[Source, ...] = Field(
+        default=(),
+        description="Addresses and networks that SSH may come from; anywhere when absent.",
+        examples=[["10.0.0.0/24", "fd00:1::/64"]],
+    )
+    web: tuple[Source, ...] = Field(
+        default=(), description="Addresses and networks that may use the web UI; anywhere when absent."
+    )
+    open: tuple[OpenPort, ...] = Field(
+        default=(), description="What else the hosts serve.", examples=["[{port: 9100, sources: [10.0.0.9]}]"]
+    )
+    others: Literal["drop", "accept"] = Field(
+        default="drop",
+        description="What becomes of every other port: `accept` leaves them to whoever else rules the host.",
     )
 
 

@@ -124,8 +124,14 @@ def _network(value: str) -> str:
         ) from None
 
 
-def _operator(value: str) -> str:
-    return value if is_ipv4(value) else _network(value)
+def _source(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)  # an address is one too; bits beyond the mask are a mistake
+    except ValueError:
+        raise ValueError(
+            f'"{value}" is no address or network; write 10.0.1.2, 10.0.1.0/24 or fd00:1::/64'
+        ) from None
+    return value
 
 
 def _subnet(value: str) -> str:
@@ -218,7 +224,7 @@ EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 EnvironmentValue = Annotated[str, BeforeValidator(_environment_value)]
 UserName = Annotated[str, AfterValidator(_user_name)]
 Address = Annotated[str, AfterValidator(_address), Field(json_schema_extra={"format": "ipv4"})]
-Operator = Annotated[str, AfterValidator(_operator)]
+Source = Annotated[str, AfterValidator(_source)]
 Subnet = Annotated[str, AfterValidator(_subnet)]
 DnsName = Annotated[str, AfterValidator(_dns_name)]
 SubjectName = Annotated[str, AfterValidator(_subject_name)]

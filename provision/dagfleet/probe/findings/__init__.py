@@ -13,7 +13,7 @@ RULES: tuple[Rule, ...] = (
     system.root, system.distribution, system.architecture, system.init, system.ansible,
     identity.address,
     resources.memory, resources.disk,
-    ports.ports,
+    ports.ports, ports.closed,
     docker.engine, docker.settings,
     certificates.expiry(),
 )  # fmt: skip

@@ -58,6 +58,27 @@ def ports(subject: Subject) -> Iterable[Finding]:
                 break
 
 
+def closed(subject: Subject) -> Iterable[Finding]:
+    """What somebody else serves here and the firewall closes; what Docker publishes goes around it."""
+    fleet, host = subject.fleet, subject.fleet.hosts[subject.name]
+    if fleet.firewall.others == "accept" or subject.report.privilege in {Privilege.PASSWORD, Privilege.NONE}:
+        return
+    known = {
+        host.ssh.port,
+        *(need.port for need in needs(subject)),
+        *(each.port for each in fleet.firewall.open),
+    }
+    told = set()
+    for listener in subject.report.listeners:
+        foreign = listener.public and listener.port not in known and not ours(listener, subject.report)
+        if foreign and listener.process != "docker-proxy" and listener.port not in told:
+            told.add(listener.port)
+            yield subject.warn(
+                f"port {listener.port} of {listener.process or 'another program'} is shut to other machines",
+                f"add {{port: {listener.port}, sources: [...]}} to firewall.open if it should not be",
+            )
+
+
 def ours(listener: Listener, report: HostReport) -> bool:
     """Tell whether an earlier apply started the listener."""
     if listener.unit and listener.unit.startswith("dagfleet"):
