@@ -15,7 +15,7 @@ RULES: tuple[Rule, ...] = (
     resources.memory, resources.disk,
     ports.ports, ports.closed,
     docker.engine, docker.settings,
-    certificates.expiry(),
+    certificates.expiry(), certificates.watched(),
 )  # fmt: skip
 FLEET_RULES: tuple[FleetRule, ...] = (identity.clocks, identity.copies)
 
