@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.e2e.deployed import BUILD, REPOSITORY, DeployedFleet, Operator
+from tests.e2e.deployed import BUILD, ON_DEMO, REPOSITORY, DeployedFleet, Operator
 
 
 @pytest.fixture(scope="session")
@@ -60,9 +60,13 @@ def engine() -> docker.DockerClient:
 
 
 @pytest.fixture(scope="session")
-def fleet(
-    new_operator: Callable[[str, int], Operator], engine: docker.DockerClient
-) -> Iterator[DeployedFleet]:
+def fleet(request: pytest.FixtureRequest, engine: docker.DockerClient) -> Iterator[DeployedFleet]:
+    if ON_DEMO:
+        command = Path(sys.executable).with_name("dagfleet")
+        operator = Operator(command=command, folder=REPOSITORY / "inventory" / "lab")
+        yield DeployedFleet(operator=operator, engine=engine)
+        return
+    new_operator: Callable[[str, int], Operator] = request.getfixturevalue("new_operator")
     operator = new_operator("e2e", 8)
     operator.run("lab", "down")
     deployed = DeployedFleet(operator=operator, engine=engine)

@@ -38,8 +38,9 @@ FORBIDDEN = (
     ("POST", "/auth"), ("PATCH", "/containers/run/start"), ("OPTIONS", "*"), ("GET", "/"),
     ("GET", "/metrics"), ("GET", "/debug/pprof/"), ("GET", "/containers/run/top?ps_args=eww"),
     ("GET", "/distribution/library/python:3.11/json"), ("GET", "/images/search?term=x"),
-    ("POST", "/networks/dagfleet/disconnect"), ("POST", "/containers/run/resize"), ("GET", "/swarm/unlockkey"),
-    ("POST", "/containers/run/rename?name=x"), ("POST", "/images/etl/push"), ("POST", "/images/etl/tag"),
+    ("POST", "/networks/dagfleet/disconnect"), ("POST", "/containers/run/resize"),
+    ("GET", "/swarm/unlockkey"), ("POST", "/containers/run/rename?name=x"),
+    ("POST", "/images/etl/push"), ("POST", "/images/etl/tag"),
     ("HEAD", "/containers/run/archive?path=/etc"), ("CONNECT", "/containers/json"), ("TRACE", "/version"),
     ("get", "/version"), ("DELETE", "/containers/run/archive"), ("PRI", "*"),
 )  # fmt: skip
