@@ -86,10 +86,16 @@ class Mesh:
 
 @pytest.fixture(scope="session")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    directory = tmp_path_factory.mktemp("mesh")
+    with running_mesh(tmp_path_factory.mktemp("mesh")) as mesh:
+        yield mesh
+
+
+@contextmanager
+def running_mesh(directory: Path, **ports: int) -> Iterator[Mesh]:
+    """Run the mesh; `ports` names those that something else listens on already."""
     mesh = Mesh(directory)
     names = ("mesh", "docker", "web", "etl", "database", "code-beta", "code-gamma", "dagster", "postgres")
-    mesh.ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    mesh.ports = dict(zip(names, _free_ports(len(names)), strict=True)) | ports
     _make_certificates(directory / "pki")
     _make_certificates(directory / "stranger")
     started: list[subprocess.Popen[bytes]] = []
