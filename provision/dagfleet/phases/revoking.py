@@ -55,7 +55,11 @@ class Revoke:
             time.monotonic() - started,
         )
         self._replace(work, store)
-        play(work, "hosts", TAKE_UP, hosts=work.going, variables={"mesh_revoked_flows": flows(work, meant)})
+        variables = {
+            "mesh_revoked_flows": flows(work, meant),
+            "mesh_revoked_serials": [as_haproxy_says(leaf.serial) for leaf in meant],
+        }
+        play(work, "hosts", TAKE_UP, hosts=work.going, variables=variables)
         if work.stopped:
             raise DagfleetError(
                 f"{', '.join(work.stopped)} may still accept what was revoked",
@@ -81,6 +85,11 @@ class Revoke:
             work.progress.line("certs", text, time.monotonic() - started)
         # Their owners first: they have something else to show before the old is refused elsewhere.
         play(work, "hosts", TAKE_UP, hosts=[host for host in due if host in work.going], quiet=True)
+
+
+def as_haproxy_says(serial: int) -> str:
+    """Return a serial as HAProxy's `ssl_c_serial,hex` has it: the bytes that stand in DER."""
+    return serial.to_bytes(serial.bit_length() // 8 + 1, "big").hex().upper()
 
 
 def take_note(work: Work, authorities: Authorities) -> None:

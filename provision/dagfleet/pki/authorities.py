@@ -244,10 +244,13 @@ class Authorities:
         old = [each for each in generations.trusted if each.key_identifier != successor.key_identifier]
         trusted = (successor,) if rotation.step == DROP_OLD else (*old, successor)
         self._generations[name] = Generations(trusted=trusted, successor=successor, rotation=rotation)
-        # The list goes first: who trusts an authority without a list of it refuses all its leaves.
-        if listed_keys((folder / REVOCATION_LIST).read_bytes()) != self.key_identifiers(name):
+        # Who trusts an authority without its list refuses all its leaves: the list comes first and goes last.
+        listed = listed_keys((folder / REVOCATION_LIST).read_bytes())
+        if not listed >= self.key_identifiers(name):
             self._write_revocation_list(name)
         _publish(folder / CERTIFICATE, _pem(trusted))
+        if listed > self.key_identifiers(name):
+            self._write_revocation_list(name)
 
     def finish_rotation(self, name: str) -> None:
         """Make the new generation the only one; the old one's key is gone after this."""

@@ -91,7 +91,7 @@ def _first_certificates(folder: Path) -> None:
             request.with_suffix(".crt").write_bytes(
                 store.unlocked().sign_request(request.read_bytes(), spec, 90)
             )
-        machine.take_up(fleet_file, ())
+        machine.take_up(fleet_file, (), ())
     operate(folder, "renew")
 
 

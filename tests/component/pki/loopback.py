@@ -14,7 +14,6 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from dagfleet.derive.certificates import certificates
 from dagfleet.fleet import FleetFile, load_fleet
 from dagfleet.phases.due import specs
 from dagfleet.phases.phase import Phase, run
@@ -22,7 +21,9 @@ from dagfleet.phases.renewing import Renew
 from dagfleet.phases.revoking import Revoke
 from dagfleet.phases.rotating import Rotate
 from dagfleet.phases.work import Work
+from dagfleet.pki import authorities
 from dagfleet.pki.keys import generate_key, plain_pem
+from dagfleet.pki.rotation import Rotation, write_rotation
 from dagfleet.probe.report import HostCertificate, HostReport
 from dagfleet.runner.log import Log
 from dagfleet.runner.outcome import Change, HostOutcome, Outcome
@@ -111,7 +112,7 @@ class Machine:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(request.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
-    def take_up(self, fleet_file: FleetFile, flows: Sequence[str]) -> bool:
+    def take_up(self, fleet_file: FleetFile, flows: Sequence[str], serials: Sequence[str]) -> bool:
         """What playbooks/take_up.yml does; tell whether something was new."""
         pki = fleet_file.state / "pki"
         mine = list(specs(fleet_file.fleet, self.name))
@@ -128,10 +129,10 @@ class Machine:
             unfinished.replace(self.pki / name)
         if changed and self.master.exists():
             self.reload()
-        if flows:
+        if serials:
             script = str(ROOT / "roles/mesh/files/end-connections")
-            subprocess.run([script, "|".join(flows), str(self.master)], check=True, timeout=60,
-                           stdout=subprocess.DEVNULL)  # fmt: skip
+            arguments = ["|".join(flows) or "-", " ".join(serials), str(self.master)]
+            subprocess.run([script, *arguments], check=True, timeout=60, stdout=subprocess.DEVNULL)
         return bool(changed)
 
 
@@ -160,7 +161,11 @@ class LoopbackAnsible:
             part = outcome.hosts.setdefault(name, HostOutcome())
             if playbook.stem == "certificates":
                 machine.make_requests(self.fleet_file, variables.get("mesh_new_keys", {}).get(name, ()))
-            elif machine.take_up(self.fleet_file, variables.get("mesh_revoked_flows", ())):
+            elif machine.take_up(
+                self.fleet_file,
+                variables.get("mesh_revoked_flows", ()),
+                variables.get("mesh_revoked_serials", ()),
+            ):
                 part.changes.append(Change("mesh: Write certificates and authorities"))
         return outcome
 
@@ -240,7 +245,13 @@ def operate(folder: Path, action: str, *arguments: str) -> None:
         run(work, [Look(), PHASES[action](*arguments)])
 
 
-def identities(folder: Path, authority: str) -> list[str]:
-    """Return the authority's leaves of the fleet, as people call them."""
-    fleet = loopback_fleet(folder).fleet
-    return [f"{spec.host}/{spec.name}" for spec in certificates(fleet) if spec.authority == authority]
+def operate_until(folder: Path, step: str, hosts: int, action: str, *arguments: str) -> None:
+    """The same, killed as soon as the journal says that `hosts` hosts have a step."""
+
+    def write_and_die(directory: Path, rotation: Rotation) -> None:
+        write_rotation(directory, rotation)
+        if (rotation.step, len(rotation.hosts)) == (step, hosts):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    authorities.write_rotation = write_and_die
+    operate(folder, action, *arguments)

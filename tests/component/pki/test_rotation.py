@@ -1,20 +1,17 @@
 """Nobody notices a rotation: calls in constant loops, and an operator who is killed at every step."""
 
-import json
 import multiprocessing
-import time
-from multiprocessing.process import BaseProcess
+import signal
 from pathlib import Path
 
-import pytest
 from dagfleet.pki import Authorities, inspect
 from dagfleet.pki.rotation import STEPS, read_rotation
 
 from tests.component.pki.load import Count, Doors
-from tests.component.pki.loopback import ADDRESSES, Machine, operate
+from tests.component.pki.loopback import ADDRESSES, Machine, operate, operate_until
 from tests.component.pki.test_revocation import DOCKER, answer
 
-STEP_SECONDS = 120
+PATIENCE_SECONDS = 120
 OPERATORS = multiprocessing.get_context("forkserver")
 OPERATORS.set_forkserver_preload(["tests.component.pki.loopback"])
 
@@ -56,53 +53,21 @@ def test_renewing_and_rotating_everything_fails_no_call(folder: Path, doors: Doo
 def test_an_operator_killed_at_every_step_goes_on_and_fails_no_call(folder: Path, doors: Doors) -> None:
     before = Authorities.load(folder / ".dagfleet/pki").signer("mesh").name
     assert before
-    journal = folder / ".dagfleet/pki/mesh"
-    killed: list[tuple[str, bool]] = []
-    wanted = [(step, done) for step in STEPS for done in (False, True)]
     with doors.under_load() as counts:
-        for step, done in wanted:
-            operator = start(folder, "rotate", "mesh")
-            reached = wait_for(journal, operator, step, done=done)
-            operator.kill()
-            operator.join(timeout=STEP_SECONDS)
-            killed.append((step, done))
-            assert reached, f"it ended before {step}, done: {done}"
-        last = start(folder, "rotate", "mesh")
-        last.join(timeout=STEP_SECONDS)
-        assert last.exitcode == 0
+        for step in STEPS:
+            for hosts in (0, len(ADDRESSES)):
+                killed = OPERATORS.Process(target=operate_until, args=(folder, step, hosts, "rotate", "mesh"))
+                killed.start()
+                killed.join(timeout=PATIENCE_SECONDS)
+                assert killed.exitcode == -signal.SIGKILL, f"it was not killed at {step}, {hosts} hosts"
+                journal = read_rotation(folder / ".dagfleet/pki/mesh")
+                assert journal
+                assert (journal.step, len(journal.hosts)) == (step, hosts)
+        operate(folder, "rotate", "mesh")
     unharmed(counts)
-    assert killed == wanted
-    assert read_rotation(journal) is None
+    assert read_rotation(folder / ".dagfleet/pki/mesh") is None
     assert generations(folder, "mesh") == {str(before.successor())}
     assert trusted(folder, "mesh") == 1
-
-
-def start(folder: Path, *action: str) -> BaseProcess:
-    """Start an operator that can be killed, forked from a process that has everything imported already."""
-    operator = OPERATORS.Process(target=operate, args=(folder, *action))
-    operator.start()
-    return operator
-
-
-def wait_for(journal: Path, operator: BaseProcess, step: str, *, done: bool) -> bool:
-    """Wait until the journal is at `step`, with every host or with none; False when the operator ends first.
-
-    The operator works in milliseconds where the journal does not say: whatever it did beyond is killed, too.
-    """
-    deadline = time.monotonic() + STEP_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            facts = json.loads((journal / "rotation.json").read_text())
-        except FileNotFoundError:
-            facts = {}
-        if facts:
-            at, having = STEPS.index(facts["step"]), len(facts["hosts"])
-            if (at, having > 0) >= (STEPS.index(step), done):
-                return True
-        if not operator.is_alive():
-            return False
-        time.sleep(0.001)
-    pytest.fail(f"the journal did not come to {step}")
 
 
 def test_an_authority_that_was_rotated_away_opens_no_door(
