@@ -1,4 +1,4 @@
-"""Nobody notices a rotation: all certificates and both authorities of a working fleet, replaced under load."""
+"""Nobody notices a rotation: a fleet at work, all its certificates and both authorities replaced."""
 
 import json
 import os
