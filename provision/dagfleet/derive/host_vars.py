@@ -24,6 +24,9 @@ from dagfleet.derive.services import (
 )
 from dagfleet.fleet.model import Fleet
 
+CHALLENGE_PORT = 80
+PKI_FILES = "/etc/dagfleet/pki"
+
 
 def host_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, Any]:
     """Return a host's variables, without what only the operator's machine knows (paths, who applies)."""
@@ -33,6 +36,9 @@ def host_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, A
         **_base_vars(fleet, host_name),
         "docker_networks": docker_networks(fleet, host_name),
         "docker_daemon_options": {},
+        "docker_tls": {"port": host.docker_port, "directory": PKI_FILES}
+        if host.runs_docker and fleet.docker.access == "tls"
+        else None,
         **mesh_vars(fleet, host_name),
         **(postgres_vars(fleet) if is_control else {}),
         **(control_plane_vars(fleet, artifacts) if is_control else {}),
@@ -75,11 +81,18 @@ def _base_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
         "base_open_ports": [
             {"port": opened.port, "protocol": opened.protocol, "sources": list(opened.sources)}
             for opened in fleet.firewall.open
-        ],
+        ]
+        + _challenges(fleet, host_name),
         "base_other_ports": fleet.firewall.others,
         "base_docker_port": host.docker_port,
         "base_mesh_port": host.mesh.port,
     }
+
+
+def _challenges(fleet: Fleet, host_name: str) -> list[dict[str, Any]]:
+    """Return the port of ACME's challenges; who asks them does not say from where."""
+    wanted = host_name == fleet.control.host and fleet.control.web.acme_port
+    return [{"port": CHALLENGE_PORT, "protocol": "tcp", "sources": []}] if wanted else []
 
 
 def _container_doors(fleet: Fleet, host_name: str) -> list[dict[str, Any]]:

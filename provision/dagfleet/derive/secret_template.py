@@ -19,3 +19,9 @@ def web_users_template(fleet: Fleet) -> SecretTemplate:
     """Return the template for the web UI's logins, hashed."""
     name = secret_name(fleet.control.web.users)
     return SecretTemplate(f"{{{{ lookup('dagfleet_secret', '{name}', web_users=true) }}}}")
+
+
+def web_certificate_template(fleet: Fleet) -> str:
+    """Return the template for a certificate and key given as a secret; empty without one."""
+    given = fleet.control.web.certificate
+    return secret_template(given) if given and secret_name(given) else ""

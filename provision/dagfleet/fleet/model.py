@@ -25,6 +25,7 @@ from dagfleet.fleet.values import (
     SubjectName,
     Subnet,
     UserName,
+    WebCertificate,
     Whole,
 )
 from dagfleet.fleet.versions import supported_dagster_version
@@ -105,6 +106,18 @@ class Web(Part):
     extra_names: tuple[SubjectName, ...] = Field(
         default=(), description="Further names and addresses for the certificate.", examples=[["127.0.0.1"]]
     )
+    certificate: WebCertificate | None = Field(
+        default=None,
+        description="Certificate to show instead of the fleet's own: a secret with chain and key as PEM, or "
+        "the path of such a file on the control host, for an ACME client that keeps it there.",
+        examples=["secret://web_certificate", "/etc/letsencrypt/live/dagster/haproxy.pem"],
+    )
+    acme_port: Port | None = Field(
+        default=None,
+        description="Port on the control host's loopback where an ACME client answers HTTP challenges. Port "
+        "80 is then open to everybody, for these and nothing else.",
+        examples=[8402],
+    )
 
 
 class Control(Part):
@@ -167,7 +180,9 @@ class Docker(Part):
     """Docker on the hosts."""
 
     access: DockerAccess = Field(
-        default="mesh", description="How the launcher reaches Docker: `mesh` is HAProxy with mutual TLS."
+        default="mesh",
+        description="How the launcher reaches Docker: `mesh` is HAProxy with mutual TLS, rules and "
+        "revocation; `tls` is dockerd's own, without either, restarted at each renewal.",
     )
     images: Literal["pull", "push"] = Field(
         default="pull",

@@ -195,9 +195,16 @@ def _command(value: object) -> object:
 
 
 def _docker_access(value: str) -> str:
-    if value in {"tls", "ssh"}:
+    if value == "ssh":
+        raise ValueError("ssh is planned, but not in this version of Dagfleet; write mesh or tls")
+    return value
+
+
+def _web_certificate(value: str) -> str:
+    if secret_name(value) is None and not value.startswith("/"):
         raise ValueError(
-            f"{value} is planned, but not in this version of Dagfleet; write mesh, or take this out"
+            f'"{value}" is neither a secret nor an absolute path; write secret://web_certificate, or '
+            "/etc/letsencrypt/... on the control host"
         )
     return value
 
@@ -236,6 +243,7 @@ SourcePath = Annotated[str, AfterValidator(_source_path)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]
+WebCertificate = Annotated[str, AfterValidator(_web_certificate)]
 DockerAccess = Annotated[Literal["mesh", "tls", "ssh"], AfterValidator(_docker_access)]
 Label = Annotated[
     str | bool | int | float,

@@ -84,7 +84,9 @@ def _docker(mesh: Mesh, times: int) -> Iterator[Comparison]:
 
     yield compare(
         "Docker ping, new connection",
-        lambda: fresh(lambda: Calls.plain(DOCKER_SOCKET)), lambda: fresh(lambda: Calls.mesh(mesh)), times=times,
+        lambda: fresh(lambda: Calls.plain(DOCKER_SOCKET)),
+        lambda: fresh(lambda: Calls.mesh(mesh)),
+        times=times,
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def test_the_small_fleet_is_correct() -> None:
         (
             "docker: {access: ssh}",
             "docker.access",
-            "ssh is planned, but not in this version of Dagfleet; write mesh, or take this out",
+            "ssh is planned, but not in this version of Dagfleet; write mesh or tls",
         ),
         (
             "queue: {max_runs: 3}",

@@ -85,7 +85,7 @@ def test_a_service_that_the_firewall_shuts_is_named_before_it_is(fleet: Fleet) -
 
 def test_what_only_loopback_or_docker_offers_is_no_news(fleet: Fleet) -> None:
     inside = listener(9100, process="node_exporter", address="127.0.0.1")
-    published = listener(8080, process="docker-proxy", address="0.0.0.0")
+    published = listener(8080, process="docker-proxy", address="*")
     assert found(fleet, listeners=(inside, published, listener(22, process="sshd", address="*"))) == []
 
 

@@ -9,7 +9,7 @@ from dagfleet.probe.report import HostReport, Listener, Privilege
 
 DATABASE_PORT = 6432
 WEB_SERVER_PORT = 3000
-OWN_SERVICES = ("haproxy", "pgbouncer")
+OWN_SERVICES = ("haproxy", "pgbouncer", "dockerd")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ def needs(subject: Subject) -> Iterable[Need]:
         yield Need(host.docker_port, "the Docker endpoint", f"hosts.{name}.docker_port")
     if subject.is_control:
         yield Need(fleet.control.web.port, "the web UI", "control.web.port")
+        if fleet.control.web.acme_port:
+            yield Need(80, "ACME's challenges", "control.web.acme_port")
         yield Need(WEB_SERVER_PORT, "the web server behind it", loopback=True)
     yield Need(DATABASE_PORT, "the database", loopback=True)
     for location in fleet.locations_on(name):
