@@ -19,7 +19,9 @@ BUILD = REPOSITORY / ".build" / "e2e"
 APPLY_SECONDS = 900
 # E2E_FLEET=demo tries the fleet that `make demo` left, instead of setting one up.
 ON_DEMO = os.environ.get("E2E_FLEET") == "demo"
-NAME, SUBNET = ("lab", "10.89.7") if ON_DEMO else ("e2e", "10.89.8")
+# E2E_DOCKER_ACCESS=tls sets up a fleet with docker.access tls, for test_deployment.py; others try the mesh.
+ACCESS = os.environ.get("E2E_DOCKER_ACCESS", "mesh")
+NAME, NETWORK = ("lab", 7) if ON_DEMO else ("e2e", 8) if ACCESS == "mesh" else (f"e2e-{ACCESS}", 18)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,8 @@ class DeployedFleet:
     engine: docker.DockerClient
 
     ADDRESSES: ClassVar = {
-        host: f"{SUBNET}.{last}" for last, host in enumerate(("alpha", "beta", "gamma", "delta"), start=11)
+        host: f"10.89.{NETWORK}.{last}"
+        for last, host in enumerate(("alpha", "beta", "gamma", "delta"), start=11)
     }
 
     @property
