@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e molecule bench-queue bench-launch docs clean
+.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e molecule bench-queue bench-launch bench-mesh docs clean
 SHELL := /bin/bash
 
 # Tools of the project's own environment first: Ansible starts `ansible-config`, Molecule starts `ansible-playbook`.
@@ -53,6 +53,9 @@ bench-queue: setup  ## Compare our queue daemon with Dagster's on one PostgreSQL
 
 bench-launch: setup  ## Measure a launch beside the Docker API and other launchers; QUICK=1 takes under a minute
 	@nice -n 5 .venv/bin/python -m tests.bench.launch
+
+bench-mesh: setup  ## Measure what the mesh adds to gRPC, Docker and SQL on loopback; QUICK=1 takes under a minute
+	@nice -n 5 .venv/bin/python -m tests.bench.mesh $(if $(QUICK),--quick)
 
 docs: setup  ## Write the generated reference pages again
 	@.venv/bin/python scripts/generate_reference.py

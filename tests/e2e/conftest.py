@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.e2e.deployed import BUILD, REPOSITORY, DeployedFleet, Operator
+from tests.e2e.deployed import ACCESS, BUILD, NAME, NETWORK, ON_DEMO, REPOSITORY, DeployedFleet, Operator
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +45,7 @@ def new_operator(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> C
                         ignore=shutil.ignore_patterns(".dagfleet", "__pycache__"))  # fmt: skip
         text = (folder / "fleet.yml").read_text()
         text = re.sub(r"(?m)^name: .*", f"name: {name}", text).replace("10.89.7.", f"10.89.{network}.")
+        text = text.replace("docker: {images: push}", f"docker: {{images: push, access: {ACCESS}}}")
         (folder / "fleet.yml").write_text(text)
         return Operator(command=installed, folder=folder)
 
@@ -60,10 +61,14 @@ def engine() -> docker.DockerClient:
 
 
 @pytest.fixture(scope="session")
-def fleet(
-    new_operator: Callable[[str, int], Operator], engine: docker.DockerClient
-) -> Iterator[DeployedFleet]:
-    operator = new_operator("e2e", 8)
+def fleet(request: pytest.FixtureRequest, engine: docker.DockerClient) -> Iterator[DeployedFleet]:
+    if ON_DEMO:
+        command = Path(sys.executable).with_name("dagfleet")
+        operator = Operator(command=command, folder=REPOSITORY / "inventory" / "lab")
+        yield DeployedFleet(operator=operator, engine=engine)
+        return
+    new_operator: Callable[[str, int], Operator] = request.getfixturevalue("new_operator")
+    operator = new_operator(NAME, NETWORK)
     operator.run("lab", "down")
     deployed = DeployedFleet(operator=operator, engine=engine)
     try:

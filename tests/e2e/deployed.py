@@ -17,6 +17,11 @@ from dagfleet.control.session import Endpoint, Session
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / ".build" / "e2e"
 APPLY_SECONDS = 900
+# E2E_FLEET=demo tries the fleet that `make demo` left, instead of setting one up.
+ON_DEMO = os.environ.get("E2E_FLEET") == "demo"
+# E2E_DOCKER_ACCESS=tls sets up a fleet with docker.access tls, for test_deployment.py; others try the mesh.
+ACCESS = os.environ.get("E2E_DOCKER_ACCESS", "mesh")
+NAME, NETWORK = ("lab", 7) if ON_DEMO else ("e2e", 8) if ACCESS == "mesh" else (f"e2e-{ACCESS}", 18)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +81,18 @@ class DeployedFleet:
     engine: docker.DockerClient
 
     ADDRESSES: ClassVar = {
-        "alpha": "10.89.8.11", "beta": "10.89.8.12", "gamma": "10.89.8.13", "delta": "10.89.8.14",
-    }  # fmt: skip
+        host: f"10.89.{NETWORK}.{last}"
+        for last, host in enumerate(("alpha", "beta", "gamma", "delta"), start=11)
+    }
+
+    @property
+    def network(self) -> str:
+        """The Docker network that the practice machines are on."""
+        return f"dagfleet-{NAME}"
 
     def sh(self, host: str, script: str) -> str:
         """Run a script as root on a practice machine, by the side door that a real host does not have."""
-        code, output = self.engine.containers.get(f"dagfleet-e2e-{host}").exec_run(["sh", "-c", script])
+        code, output = self.engine.containers.get(f"dagfleet-{NAME}-{host}").exec_run(["sh", "-c", script])
         assert code == 0, f"{host}: {script}: {output.decode()}"
         return str(output.decode())
 

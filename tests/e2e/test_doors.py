@@ -3,6 +3,7 @@
 import socket
 import ssl
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docker
@@ -11,6 +12,7 @@ import requests
 from docker.errors import APIError
 from docker.tls import TLSConfig
 
+from tests.component.mesh.smuggling import attacks
 from tests.e2e.deployed import DeployedFleet
 
 
@@ -75,6 +77,39 @@ def test_launcher_may_not_execute_inside_a_container(fleet: DeployedFleet) -> No
     with pytest.raises(APIError) as refused:
         launcher.exec_create("dagfleet-location-etl", ["id"])
     assert refused.value.status_code == 403
+
+
+def test_nothing_that_hides_in_a_request_reaches_a_real_dockerd(fleet: DeployedFleet) -> None:
+    certificate, key = operator_leaf(fleet, "launcher")
+    context = ssl.create_default_context(cafile=str(fleet.operator.state / "pki" / "docker" / "ca.crt"))
+    context.load_cert_chain(certificate, key)
+    since = fleet.sh("beta", "date +%s").strip()
+
+    def answered(request: bytes) -> bytes:
+        """Everything that comes back, until nothing more does."""
+        address, told = fleet.ADDRESSES["beta"], b""
+        with (
+            socket.create_connection((address, 2376), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname=address) as connection,
+        ):
+            connection.sendall(request)
+            connection.settimeout(4)
+            try:
+                while more := connection.recv(65536):
+                    told += more
+            except OSError:
+                pass
+        return told.lower()
+
+    tried = attacks()
+    with ThreadPoolExecutor(len(tried)) as pool:
+        answers = dict(zip(tried, pool.map(lambda attack: answered(attack[1]), tried.values()), strict=True))
+    assert any(b"api-version" in answer for answer in answers.values()), "dockerd answered nothing at all"
+    assert [name for name, answer in answers.items() if answer.count(b"api-version") > 1] == []
+    logged = fleet.sh("beta", f"journalctl -u haproxy --since @{since} -o cat | grep smuggled-").splitlines()
+    passed = [line for line in logged if " 403 " not in line]
+    assert passed
+    assert [line for line in passed if "/exec" in line] == []
 
 
 def test_only_the_doors_are_open_to_the_outside(fleet: DeployedFleet) -> None:

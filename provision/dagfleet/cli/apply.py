@@ -52,40 +52,14 @@ def apply(
     A host that was made from the same file, secrets and roles before, and on which nobody has changed
     anything since, is passed over.
     """
+    from dagfleet.cli.working import working
     from dagfleet.phases.apply import PHASES
     from dagfleet.phases.phase import run
-    from dagfleet.phases.work import Work
-    from dagfleet.probe.connection import Connection
-    from dagfleet.probe.lock import FleetLock
-    from dagfleet.probe.target import target
-    from dagfleet.runner.log import Log
-    from dagfleet.secrets import Secrets
 
     fleet_file = settings.fleet_file()
-    hosts = selected_hosts(fleet_file, limit)
-    secrets = Secrets(fleet_file)
-    values = secrets.resolve_all()
-    mask = secrets.masker()
-    control = target(fleet_file, fleet_file.fleet.control.host)
-    with Log(fleet_file.state / "logs", "apply", mask) as log:
-        work = Work(
-            fleet_file=fleet_file,
-            hosts=hosts,
-            progress=settings.terminal,
-            secrets=values,
-            mask=mask,
-            log=log,
-            lock=FleetLock(
-                Connection(control), fleet_name=fleet_file.fleet.name, command=command_line(sys.argv)
-            ),
-            wait=wait,
-            accept_new_host_keys=accept_new_host_keys,
-            full=full,
-            agreed=lambda question: yes or not sys.stdin.isatty() or click.confirm(question, default=True),
-        )
+    with working(settings, fleet_file, selected_hosts(fleet_file, limit), log="apply") as work:
+        work.wait = wait
+        work.accept_new_host_keys = accept_new_host_keys
+        work.full = full
+        work.agreed = lambda question: yes or not sys.stdin.isatty() or click.confirm(question, default=True)
         run(work, PHASES)
-
-
-def command_line(arguments: list[str]) -> str:
-    """Return the command as other people read it in the lock."""
-    return " ".join(["dagfleet", *arguments[1:]])

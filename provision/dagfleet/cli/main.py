@@ -9,6 +9,7 @@ import click
 
 from dagfleet import __version__
 from dagfleet.cli.apply import apply
+from dagfleet.cli.certs import certs
 from dagfleet.cli.check import check
 from dagfleet.cli.completion import completion
 from dagfleet.cli.config import config
@@ -30,7 +31,7 @@ class Root(Page):
 
     sections: ClassVar = {
         "From a file to a fleet": ("init", "check", "plan", "apply"),
-        "A fleet at work": ("status", "doctor", "logs", "image", "lock"),
+        "A fleet at work": ("status", "doctor", "logs", "certs", "image", "lock"),
         "Around it": ("config", "completion", "lab"),
     }
     examples = """
@@ -62,7 +63,7 @@ def cli(context: click.Context) -> None:
     context.ensure_object(Settings)
 
 
-for command in (init, check, plan, apply, status, doctor, logs, image, lock, config, completion, lab):
+for command in (init, check, plan, apply, status, doctor, logs, certs, image, lock, config, completion, lab):
     cli.add_command(command)
 
 

@@ -12,7 +12,10 @@ from dagfleet.control.connect import endpoint, plane
 from dagfleet.control.plane import Daemon, LoadedLocation, QueueCounts
 from dagfleet.errors import EXIT_FAILED, EXIT_UNREACHABLE, DagfleetError
 from dagfleet.fleet.values import secret_name
+from dagfleet.phases.authorities import Store
 from dagfleet.pki import inspect
+from dagfleet.pki.rotation import Rotation
+from dagfleet.pki.validity import Residue, residue
 from dagfleet.probe.findings.certificates import leaves
 from dagfleet.probe.report import HostReport
 from dagfleet.probe.survey import Survey, survey
@@ -42,6 +45,7 @@ class Observed:
     url: str
     hosts: Survey
     control: ControlPlane
+    rotations: tuple[Rotation, ...] = ()
 
     @property
     def sick_units(self) -> dict[str, list[str]]:
@@ -59,6 +63,7 @@ class Observed:
             self.hosts.unreachable
             or self.control.error
             or self.sick_units
+            or any(_worst(report) is Residue.ENDING for report in self.hosts.reports.values())
             or any(report.record is None for report in self.hosts.reports.values())
             or any(not location.loaded for location in self.control.locations)
             or any(daemon.required and not daemon.healthy for daemon in self.control.daemons)
@@ -76,7 +81,8 @@ def observe(fleet_file: "FleetFile") -> Observed:
     with ThreadPoolExecutor(1) as pool:
         control = pool.submit(_ask_control, fleet_file)
         hosts = survey([target(fleet_file, name) for name in fleet.hosts])
-        return Observed(fleet, endpoint(fleet_file).url, hosts, control.result())
+        rotations = tuple(Store(fleet_file).rotations())
+        return Observed(fleet, endpoint(fleet_file).url, hosts, control.result(), rotations)
 
 
 def _ask_control(fleet_file: "FleetFile") -> ControlPlane:
@@ -98,6 +104,9 @@ def print_page(observed: Observed, terminal: Terminal) -> None:
     for host in fleet.hosts:
         level, text = _host_line(observed, host)
         _row(terminal, width, host, role(fleet, host), level=level, text=text)
+    for rotation in observed.rotations:
+        text = f"{rotation}; go on with: dagfleet certs rotate-ca {rotation.authority}"
+        _row(terminal, width, "certs", "", level="warn", text=text)
     if error := observed.control.error:
         _row(terminal, width, "control", "plane", level="fix", text=error.message)
         if error.fix:
@@ -125,6 +134,10 @@ def print_json(observed: Observed, terminal: Terminal) -> None:
         "fleet": observed.fleet.name,
         "url": observed.url,
         "well": observed.well,
+        "rotations": [
+            {"authority": each.authority, "step": each.number, "name": each.step, "hosts": each.hosts}
+            for each in observed.rotations
+        ],
         "hosts": {name: _host_json(observed, name) for name in observed.fleet.hosts},
         "control_plane": {
             "reachable": control.error is None,
@@ -169,7 +182,8 @@ def _host_line(observed: Observed, host: str) -> tuple[str, str]:
         parts.append(f"{size(report.disk.free)} free")
     if (days := _certificate_days(report)) is not None:
         parts.append(f"certificates for {count(days, 'day')}")
-    return "ok", " · ".join(parts)
+    level = {Residue.ENDING: "fix", Residue.SHORT: "warn"}.get(_worst(report), "ok")
+    return level, " · ".join(parts)
 
 
 def _host_json(observed: Observed, host: str) -> dict[str, Any]:
@@ -184,12 +198,21 @@ def _host_json(observed: Observed, host: str) -> dict[str, Any]:
         "units": dict(report.units),
         "disk_free_bytes": report.disk.free if report.disk else None,
         "certificate_days": _certificate_days(report),
+        "certificates_checked": report.certificates_checked,
     }
 
 
 def _certificate_days(report: HostReport) -> int | None:
     ends = [inspect(pem.encode()).not_after for pem in leaves(report).values()]
     return (min(ends) - datetime.now(UTC)).days if ends else None
+
+
+def _worst(report: HostReport) -> Residue:
+    """Return the residue of the certificate that ends first."""
+    facts = [inspect(pem.encode()) for pem in leaves(report).values()]
+    if not facts:
+        return Residue.ENOUGH
+    return residue(min(facts, key=lambda each: each.not_after), datetime.now(UTC))
 
 
 def _when(report: HostReport) -> str:

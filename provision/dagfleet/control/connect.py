@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dagfleet.control.login import login
 from dagfleet.control.plane import Plane
 from dagfleet.control.session import Endpoint, Session
+from dagfleet.derive.certificates import WEB_NAME
 
 if TYPE_CHECKING:
     from dagfleet.fleet import FleetFile
@@ -19,6 +20,7 @@ def endpoint(fleet_file: "FleetFile") -> Endpoint:
         address=fleet.hosts[fleet.control.host].address,
         port=fleet.control.web.port,
         hostname=fleet.control.web.hostname,
+        proof=WEB_NAME if fleet.control.web.certificate else None,
         authority=fleet_file.state / "pki" / "mesh" / "ca.crt",
     )
 

@@ -23,12 +23,16 @@ class WebError(DagfleetError):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the web UI is: reached by `address`, proved by `hostname` and the authority in `authority`."""
+    """Where the web UI is: reached by `address`, proved by `hostname` and the authority in `authority`.
+
+    `proof` is the name to prove instead, where people see a certificate of another authority.
+    """
 
     address: str
     port: int
     hostname: str
     authority: Path
+    proof: str | None = None
 
     @property
     def url(self) -> str:
@@ -62,7 +66,7 @@ class Session:
         self._http.trust_env = False
         self._http.verify = str(self.endpoint.authority)
         self._http.headers["Host"] = self.endpoint.url.removeprefix("https://")
-        self._http.mount("https://", _AsHostname(self.endpoint.hostname))
+        self._http.mount("https://", _AsHostname(self.endpoint.proof or self.endpoint.hostname))
         if self.login:
             self._http.auth = (self.login.user, self.login.password)
 

@@ -6,6 +6,8 @@ from typing import Literal
 from dagfleet.fleet.model import Fleet
 from dagfleet.fleet.values import is_ipv4
 
+WEB_NAME = "web.dagfleet"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateSpec:
@@ -60,7 +62,9 @@ def _server(host: str, address: str, authority: Literal["docker", "mesh"]) -> Ce
 
 def _control(fleet: Fleet) -> tuple[CertificateSpec, ...]:
     host, web = fleet.control.host, fleet.control.web
-    names = dict.fromkeys((web.hostname, *web.extra_names, fleet.hosts[host].address))
+    # Where people see another certificate, this one proves the web UI to the operator, by a name of its own.
+    shown = (WEB_NAME,) if web.certificate else (web.hostname, *web.extra_names)
+    names = dict.fromkeys((*shown, fleet.hosts[host].address))
     return (
         CertificateSpec(name="gateway", host=host, authority="mesh", common_name="gateway", usage="client"),
         CertificateSpec(
@@ -70,7 +74,8 @@ def _control(fleet: Fleet) -> tuple[CertificateSpec, ...]:
             name="web",
             host=host,
             authority="mesh",
-            common_name=web.hostname,
+            # HAProxy chooses among certificates by this name too.
+            common_name=shown[0],
             dns_names=tuple(name for name in names if not is_ipv4(name)),
             ip_addresses=tuple(name for name in names if is_ipv4(name)),
             usage="server",

@@ -7,7 +7,15 @@ from typing import Any
 from dagfleet import __version__
 from dagfleet.derive.artifacts import Artifacts
 from dagfleet.derive.mesh import mesh_vars
-from dagfleet.derive.networks import DATABASE_NAME, docker_networks, has_database
+from dagfleet.derive.networks import (
+    CONTROL_NETWORK,
+    DATABASE_NAME,
+    DATABASE_PORT,
+    RUN_NETWORK,
+    docker_networks,
+    has_database,
+)
+from dagfleet.derive.ports import location_ports
 from dagfleet.derive.services import (
     code_server_vars,
     control_plane_vars,
@@ -15,6 +23,9 @@ from dagfleet.derive.services import (
     process_location_vars,
 )
 from dagfleet.fleet.model import Fleet
+
+CHALLENGE_PORT = 80
+PKI_FILES = "/etc/dagfleet/pki"
 
 
 def host_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, Any]:
@@ -25,6 +36,9 @@ def host_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, A
         **_base_vars(fleet, host_name),
         "docker_networks": docker_networks(fleet, host_name),
         "docker_daemon_options": {},
+        "docker_tls": {"port": host.docker_port, "directory": PKI_FILES}
+        if host.runs_docker and fleet.docker.access == "tls"
+        else None,
         **mesh_vars(fleet, host_name),
         **(postgres_vars(fleet) if is_control else {}),
         **(control_plane_vars(fleet, artifacts) if is_control else {}),
@@ -59,9 +73,39 @@ def _base_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
         if host_name == fleet.control.host
         else [],
         "base_private_subnets": [network["subnet"] for network in networks],
+        "base_container_doors": _container_doors(fleet, host_name),
+        "base_ssh_ports": [host.ssh.port],
+        "base_ssh_sources": list(fleet.firewall.ssh),
+        "base_web_port": fleet.control.web.port if host_name == fleet.control.host else None,
+        "base_web_sources": list(fleet.firewall.web),
+        "base_open_ports": [
+            {"port": opened.port, "protocol": opened.protocol, "sources": list(opened.sources)}
+            for opened in fleet.firewall.open
+        ]
+        + _challenges(fleet, host_name),
+        "base_other_ports": fleet.firewall.others,
         "base_docker_port": host.docker_port,
         "base_mesh_port": host.mesh.port,
     }
+
+
+def _challenges(fleet: Fleet, host_name: str) -> list[dict[str, Any]]:
+    """Return the port of ACME's challenges; who asks them does not say from where."""
+    wanted = host_name == fleet.control.host and fleet.control.web.acme_port
+    return [{"port": CHALLENGE_PORT, "protocol": "tcp", "sources": []}] if wanted else []
+
+
+def _container_doors(fleet: Fleet, host_name: str) -> list[dict[str, Any]]:
+    """Return what the host's own containers find at their gateways: the database, and for the control plane
+    every location.
+    """
+    database = [DATABASE_PORT] if has_database(fleet) else []
+    doors = {RUN_NETWORK: database, CONTROL_NETWORK: [*database, *location_ports(fleet).values()]}
+    return [
+        {"source": network["subnet"], "address": network["gateway"], "ports": doors[network["name"]]}
+        for network in docker_networks(fleet, host_name)
+        if doors[network["name"]]
+    ]
 
 
 def _fingerprint(variables: dict[str, Any]) -> str:

@@ -6,8 +6,11 @@ from typing import Any
 from dagfleet.derive.certificates import certificates
 from dagfleet.derive.networks import gateway, has_database
 from dagfleet.derive.ports import location_ports
-from dagfleet.derive.secret_template import web_users_template
+from dagfleet.derive.secret_template import web_certificate_template, web_users_template
 from dagfleet.fleet.model import Fleet
+from dagfleet.fleet.values import secret_name
+
+GIVEN_CERTIFICATE = "/etc/dagfleet/pki/web-given.pem"
 
 
 def mesh_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
@@ -16,7 +19,7 @@ def mesh_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
     ports = location_ports(fleet)
     return {
         "mesh_port": host.mesh.port,
-        "mesh_docker_port": host.docker_port if host.runs_docker else None,
+        "mesh_docker_port": host.docker_port if host.runs_docker and fleet.docker.access == "mesh" else None,
         "mesh_certificates": _certificates(fleet, host_name),
         "mesh_locations": [{"name": name, "port": ports[name]} for name in fleet.locations_on(host_name)],
         **_database(fleet, host_name),
@@ -30,6 +33,7 @@ _NO_CONTROL: dict[str, Any] = {
     "mesh_grpc_egress_source": None,
     "mesh_web": None,
     "mesh_web_users": "",
+    "mesh_web_certificate": "",
 }
 
 
@@ -41,9 +45,21 @@ def _control(fleet: Fleet, ports: dict[str, int]) -> dict[str, Any]:
         ],
         "mesh_grpc_egress_bind": gateway(fleet.docker.control_subnet),
         "mesh_grpc_egress_source": fleet.docker.control_subnet,
-        "mesh_web": {"port": fleet.control.web.port, "hostname": fleet.control.web.hostname},
+        "mesh_web": {
+            "port": fleet.control.web.port,
+            "hostname": fleet.control.web.hostname,
+            "certificate": web_certificate_file(fleet),
+            "acme_port": fleet.control.web.acme_port,
+        },
+        "mesh_web_certificate": web_certificate_template(fleet),
         "mesh_web_users": web_users_template(fleet),
     }
+
+
+def web_certificate_file(fleet: Fleet) -> str | None:
+    """Return where the control host has the certificate that was given for the web UI."""
+    given = fleet.control.web.certificate
+    return GIVEN_CERTIFICATE if given and secret_name(given) else given
 
 
 def _database(fleet: Fleet, host_name: str) -> dict[str, Any]:

@@ -31,3 +31,9 @@ def web_users_template(fleet: Fleet) -> SecretTemplate:
     return SecretTemplate(
         f"{{{{ lookup('dagfleet_secret', '{name}', web_users=true) }}}}", name, "web_users_salt"
     )
+
+
+def web_certificate_template(fleet: Fleet) -> str:
+    """Return the template for a certificate and key given as a secret; empty without one."""
+    given = fleet.control.web.certificate
+    return secret_template(given) if given and secret_name(given) else ""

@@ -16,15 +16,16 @@ from dagfleet.fleet.values import (
     Label,
     LocationName,
     Name,
-    Operator,
     PinnedImage,
     Port,
     SecretKey,
     SecretReference,
+    Source,
     SourcePath,
     SubjectName,
     Subnet,
     UserName,
+    WebCertificate,
     Whole,
 )
 from dagfleet.fleet.versions import supported_dagster_version
@@ -105,6 +106,18 @@ class Web(Part):
     extra_names: tuple[SubjectName, ...] = Field(
         default=(), description="Further names and addresses for the certificate.", examples=[["127.0.0.1"]]
     )
+    certificate: WebCertificate | None = Field(
+        default=None,
+        description="Certificate to show instead of the fleet's own: a secret with chain and key as PEM, or "
+        "the path of such a file on the control host, for an ACME client that keeps it there.",
+        examples=["secret://web_certificate", "/etc/letsencrypt/live/dagster/haproxy.pem"],
+    )
+    acme_port: Port | None = Field(
+        default=None,
+        description="Port on the control host's loopback where an ACME client answers HTTP challenges. Port "
+        "80 is then open to everybody, for these and nothing else.",
+        examples=[8402],
+    )
 
 
 class Control(Part):
@@ -167,7 +180,9 @@ class Docker(Part):
     """Docker on the hosts."""
 
     access: DockerAccess = Field(
-        default="mesh", description="How the launcher reaches Docker: `mesh` is HAProxy with mutual TLS."
+        default="mesh",
+        description="How the launcher reaches Docker: `mesh` is HAProxy with mutual TLS, rules and "
+        "revocation; `tls` is dockerd's own, without either, restarted at each renewal.",
     )
     images: Literal["pull", "push"] = Field(
         default="pull",
@@ -191,13 +206,38 @@ class Images(Part):
     )
 
 
-class Firewall(Part):
-    """Who may reach the fleet's own ports besides the fleet."""
+class OpenPort(Part):
+    """A port that something besides Dagfleet serves, on every host that has it."""
 
-    operators: tuple[Operator, ...] = Field(
+    port: Port = Field(description="The port.", examples=[9100])
+    protocol: Literal["tcp", "udp"] = Field(default="tcp", description="Its protocol.")
+    sources: tuple[Source, ...] = Field(
+        default=(), description="Addresses and networks that may use it; anywhere when absent."
+    )
+
+
+class Firewall(Part):
+    """Who may reach the hosts' ports; answers, ICMP and loopback always pass."""
+
+    operators: tuple[Source, ...] = Field(
         default=(),
         description="Addresses and networks from which operators reach the Docker endpoint.",
         examples=[["10.0.0.7"]],
+    )
+    ssh: tuple[Source, ...] = Field(
+        default=(),
+        description="Addresses and networks that SSH may come from; anywhere when absent.",
+        examples=[["10.0.0.0/24", "fd00:1::/64"]],
+    )
+    web: tuple[Source, ...] = Field(
+        default=(), description="Addresses and networks that may use the web UI; anywhere when absent."
+    )
+    open: tuple[OpenPort, ...] = Field(
+        default=(), description="What else the hosts serve.", examples=["[{port: 9100, sources: [10.0.0.9]}]"]
+    )
+    others: Literal["drop", "accept"] = Field(
+        default="drop",
+        description="What becomes of every other port: `accept` leaves them to whoever else rules the host.",
     )
 
 

@@ -29,6 +29,7 @@ def broken_rules(data: Mapping[str, Any]) -> Iterator[Finding]:
         _pools,
         _location_code,
         _subnets,
+        _open_ports,
         _postgres,
     ):
         yield from rule(data)
@@ -167,6 +168,25 @@ def _subnets(data: Mapping[str, Any]) -> Iterator[Finding]:
                     ("hosts", name, "address"),
                     f"{address} lies in docker.{key} ({subnet}); choose another",
                 )
+
+
+def _open_ports(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """Ports of ours have keys of their own that say who may use them."""
+    web = _mapping(_mapping(data, "control"), "web").get("port", _default(Web, "port"))
+    keys: dict[object, str] = {web: "firewall.web says who may use it"}
+    for _, host in _mappings(data, "hosts"):
+        keys[_mapping(host, "ssh").get("port", _default(Ssh, "port"))] = "firewall.ssh says who may use it"
+        keys[host.get("docker_port", _default(Host, "docker_port"))] = "firewall.operators opens it"
+        keys[_mapping(host, "mesh").get("port", _default(Mesh, "port"))] = (
+            "only hosts of the fleet may use it"
+        )
+    for index, opened in enumerate(_list(_mapping(data, "firewall"), "open")):
+        if (
+            isinstance(opened, dict)
+            and (key := keys.get(opened.get("port")))
+            and opened.get("protocol") != "udp"
+        ):
+            yield ("firewall", "open", index, "port"), f"{opened['port']} is Dagfleet's own; {key}"
 
 
 def _postgres(data: Mapping[str, Any]) -> Iterator[Finding]:

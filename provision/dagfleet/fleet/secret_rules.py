@@ -26,6 +26,7 @@ def implicit_secrets(fleet: Fleet) -> tuple[str, ...]:
 
 _PLACES: tuple[KeyPath, ...] = (
     ("control", "web", "users"),
+    ("control", "web", "certificate"),
     ("locations", "*", "env", "*"),
     ("pki", "passphrase"),
     ("postgres", "url"),
@@ -50,7 +51,7 @@ def _reference(path: KeyPath, text: str, secrets: Mapping[Any, Any]) -> Iterator
     if not any(_fits(path, place) for place in _PLACES):
         yield (
             path,
-            "a secret cannot stand here; it can in a location's env, control.web.users, pki and postgres",
+            "a secret cannot stand here; it can in a location's env, control.web, pki and postgres",
         )
     elif name is None:
         yield path, f"a secret is the whole value: {SECRET_SCHEME}NAME, with nothing around it"

@@ -124,8 +124,14 @@ def _network(value: str) -> str:
         ) from None
 
 
-def _operator(value: str) -> str:
-    return value if is_ipv4(value) else _network(value)
+def _source(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)  # an address is one too; bits beyond the mask are a mistake
+    except ValueError:
+        raise ValueError(
+            f'"{value}" is no address or network; write 10.0.1.2, 10.0.1.0/24 or fd00:1::/64'
+        ) from None
+    return value
 
 
 def _subnet(value: str) -> str:
@@ -189,9 +195,16 @@ def _command(value: object) -> object:
 
 
 def _docker_access(value: str) -> str:
-    if value in {"tls", "ssh"}:
+    if value == "ssh":
+        raise ValueError("ssh is planned, but not in this version of Dagfleet; write mesh or tls")
+    return value
+
+
+def _web_certificate(value: str) -> str:
+    if secret_name(value) is None and not value.startswith("/"):
         raise ValueError(
-            f"{value} is planned, but not in this version of Dagfleet; write mesh, or take this out"
+            f'"{value}" is neither a secret nor an absolute path; write secret://web_certificate, or '
+            "/etc/letsencrypt/... on the control host"
         )
     return value
 
@@ -218,7 +231,7 @@ EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 EnvironmentValue = Annotated[str, BeforeValidator(_environment_value)]
 UserName = Annotated[str, AfterValidator(_user_name)]
 Address = Annotated[str, AfterValidator(_address), Field(json_schema_extra={"format": "ipv4"})]
-Operator = Annotated[str, AfterValidator(_operator)]
+Source = Annotated[str, AfterValidator(_source)]
 Subnet = Annotated[str, AfterValidator(_subnet)]
 DnsName = Annotated[str, AfterValidator(_dns_name)]
 SubjectName = Annotated[str, AfterValidator(_subject_name)]
@@ -230,6 +243,7 @@ SourcePath = Annotated[str, AfterValidator(_source_path)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]
+WebCertificate = Annotated[str, AfterValidator(_web_certificate)]
 DockerAccess = Annotated[Literal["mesh", "tls", "ssh"], AfterValidator(_docker_access)]
 Label = Annotated[
     str | bool | int | float,

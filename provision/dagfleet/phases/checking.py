@@ -27,7 +27,12 @@ class Check:
         refuse_unreachable(found, targets)
         findings = examine(work.fleet, found.reports)
         refuse_unfit(findings)
-        warnings = [finding for part in findings.values() for finding in part if finding.level is Level.WARN]
+        warnings = [
+            finding
+            for part in findings.values()
+            for finding in part
+            if finding.level is Level.WARN and not finding.by_apply
+        ]
         for warning in warnings:
             work.progress.line(
                 self.title, f"{warning.host}  {warning.fact}\n{'':{len(warning.host)}}  {warning.mend}"
@@ -81,7 +86,12 @@ def refuse_unreachable(found: Survey, targets: list[Target]) -> None:
 
 def refuse_unfit(findings: dict[str, list[Finding]]) -> None:
     """Raise DagfleetError that names everything to be mended first."""
-    fixes = [finding for part in findings.values() for finding in part if finding.level is Level.FIX]
+    fixes = [
+        finding
+        for part in findings.values()
+        for finding in part
+        if finding.level is Level.FIX and not finding.by_apply
+    ]
     if len(fixes) == 1:
         raise DagfleetError(f"{fixes[0].host}: {fixes[0].fact}", fix=fixes[0].mend)
     if fixes:

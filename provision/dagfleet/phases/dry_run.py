@@ -50,11 +50,13 @@ def dry_run(fleet_file: "FleetFile", hosts: Sequence[str], progress: Progress) -
             f"the roles could not be asked: {outcome.error}", fix=f"what they said: {log.path}"
         )
     reports: dict[str, HostReport] = {host: seen.reports[host] for host in hosts}
+    store = Store(fleet_file)
     return plan(
         fleet_file.fleet,
         reports,
         outcome,
-        authority_keys=Store(fleet_file).keys(),
+        authority_keys=store.keys(),
+        revoked=store.revoked(),
         images=images,
     )
 

@@ -9,7 +9,7 @@ from dagfleet.phases.work import Work
 from dagfleet.probe.units import count
 
 UNTOUCHED = "Nothing was touched."
-RESUME = "What came before is done; the next dagfleet apply goes on from here."
+RESUME = "What came before is done; the next {command} goes on from here."
 
 
 class Phase(Protocol):
@@ -44,7 +44,7 @@ def run(work: Work, phases: Sequence[Phase]) -> None:
         except KeyboardInterrupt:
             raise _interrupted(work, at) from None
         except DagfleetError as error:
-            error.add_note(RESUME if work.touched else UNTOUCHED)
+            error.add_note(RESUME.format(command=work.command) if work.touched else UNTOUCHED)
             raise
     if work.stopped:
         raise _stopped(work)
@@ -55,7 +55,7 @@ def _interrupted(work: Work, at: Phase) -> StoppedError:
         return StoppedError(f"Stopped in phase {at.title}", fix=UNTOUCHED)
     return StoppedError(
         f"Stopped in phase {at.title}: what came before is done, {', '.join(work.going)} may be half-way",
-        fix="nothing has to be undone, the next dagfleet apply finishes the job",
+        fix=f"nothing has to be undone, the next {work.command} finishes the job",
     )
 
 
@@ -68,7 +68,7 @@ def _stopped(work: Work) -> HostsStoppedError:
     done = going if work.going else "No host is done"
     error = HostsStoppedError(
         f"{count(len(work.stopped), 'host')} of {len(work.hosts)} stayed behind. {behind}. {done}",
-        fix=f"mend it, then dagfleet apply finishes the job. Everything that was said: {work.log.path}",
+        fix=f"mend it, then {work.command} finishes the job. Everything that was said: {work.log.path}",
     )
     if all(failure.unreachable for failure in work.stopped.values()):
         error.exit_code = EXIT_UNREACHABLE

@@ -1,8 +1,9 @@
 """What an apply would do, asked with every role in check mode; nothing is changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dagfleet.derive.groups import groups
@@ -86,12 +87,15 @@ def plan(
     reports: Mapping[str, HostReport],
     outcome: Outcome,
     *,
-    authority_keys: Mapping[str, bytes],
+    authority_keys: Mapping[str, Collection[bytes]],
     images: Mapping[str, Sequence[str]],
+    revoked: Mapping[str, Collection[int]] = MappingProxyType({}),
     now: datetime | None = None,
 ) -> Plan:
     """Return the plan: what is due, what the roles would change on hosts set up, which images they lack."""
-    due = due_certificates(fleet, reports, authority_keys=authority_keys, now=now or datetime.now(UTC))
+    due = due_certificates(
+        fleet, reports, authority_keys=authority_keys, revoked=revoked, now=now or datetime.now(UTC)
+    )
     return Plan(
         tuple(
             HostPlan(host, True, tuple(parts(fleet, host)), tuple(due.get(host, ())))

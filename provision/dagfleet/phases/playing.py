@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from threading import Lock
+from types import MappingProxyType
 
 from dagfleet.errors import DagfleetError
 from dagfleet.phases.work import Work
@@ -18,13 +19,13 @@ def play(
     name: str,
     *,
     hosts: Sequence[str],
-    variables: Mapping[str, object] | None = None,
     quiet: bool = False,
+    variables: Mapping[str, object] = MappingProxyType({}),
 ) -> Outcome:
     """Run playbook `name` on the hosts; those it stops on are left behind in `work.stopped`.
 
-    `quiet` prints failures only; `variables` (no secrets) are the playbook's own.
-    Raises DagfleetError when the playbook could not run at all.
+    `quiet` prints failures only; `variables` come before all others. Raises DagfleetError when the playbook
+    could not run at all.
     """
     if not hosts:
         return Outcome()

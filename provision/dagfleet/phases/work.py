@@ -28,6 +28,8 @@ class Work:
     mask: Callable[[str], str]
     log: Log
     lock: FleetLock
+    command: str = "dagfleet apply"
+    """What finishes the job when it is stopped."""
     wait: float = 0
     accept_new_host_keys: bool = False
     agreed: Callable[[str], bool] = lambda _question: True

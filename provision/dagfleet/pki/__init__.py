@@ -3,7 +3,7 @@
 from dagfleet.pki.authorities import Authorities
 from dagfleet.pki.errors import PkiError
 from dagfleet.pki.facts import CertificateFacts, inspect, needs_renewal
-from dagfleet.pki.operator import Credentials, operator_credentials
+from dagfleet.pki.operator import Credentials, operator_credentials, operator_files
 from dagfleet.pki.passphrase import resolve_passphrase, terminal_prompt
 from dagfleet.pki.requests import request_key_fingerprint
 
@@ -15,6 +15,7 @@ __all__ = [
     "inspect",
     "needs_renewal",
     "operator_credentials",
+    "operator_files",
     "request_key_fingerprint",
     "resolve_passphrase",
     "terminal_prompt",

@@ -1,5 +1,6 @@
 """What a certificate says, and whether it still says what the fleet needs."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -22,6 +23,7 @@ _USAGES: dict[x509.ObjectIdentifier, Usage] = {
     ExtendedKeyUsageOID.CLIENT_AUTH: "client",
 }
 RENEW_AT = 1 / 3  # of the lifetime left
+REVOKED = "it was revoked"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,18 +79,18 @@ def unusable(
     spec: "CertificateSpec",
     now: datetime,
     *,
-    authority_key_identifier: bytes | None = None,
+    authority_keys: Collection[bytes] | None = None,
+    revoked: Collection[int] = (),
     key_fingerprint: str | None = None,
 ) -> str | None:
     """Return why the certificate does not serve as `spec` at this moment, as a clause for people, or None.
 
-    `authority_key_identifier` (`Authorities.key_identifier`) also finds leaves of an authority that was
-    replaced, `key_fingerprint` (`request_key_fingerprint`) leaves of a key that the host no longer has.
+    `authority_keys` (`Authorities.key_identifiers`) also finds leaves of an authority that was replaced,
+    `revoked` (serials, `Authorities.revoked`) those that were revoked, and `key_fingerprint`
+    (`request_key_fingerprint`) leaves of a key that the host no longer has.
     """
-    if facts.authority is None or facts.authority.authority != spec.authority:
-        return f"it was signed by {facts.issuer}, not by the {spec.authority} authority"
-    if authority_key_identifier not in (None, facts.issuer_key_identifier):
-        return f"the {spec.authority} authority has another key now"
+    if reason := _distrusted(facts, spec, authority_keys, revoked):
+        return reason
     if key_fingerprint not in (None, facts.key_fingerprint):
         return "its owner has another key now"
     if facts.common_name != spec.common_name:
@@ -103,7 +105,8 @@ def needs_renewal(
     spec: "CertificateSpec",
     now: datetime,
     *,
-    authority_key_identifier: bytes | None = None,
+    authority_keys: Collection[bytes] | None = None,
+    revoked: Collection[int] = (),
     key_fingerprint: str | None = None,
 ) -> str | None:
     """Return why to issue the certificate again: it is `unusable`, or a third of its lifetime is left."""
@@ -111,7 +114,8 @@ def needs_renewal(
         facts,
         spec,
         now,
-        authority_key_identifier=authority_key_identifier,
+        authority_keys=authority_keys,
+        revoked=revoked,
         key_fingerprint=key_fingerprint,
     )
     if reason:
@@ -120,6 +124,19 @@ def needs_renewal(
     if left <= RENEW_AT * (facts.not_after - facts.not_before):
         return f"it has {left.days} days left"
     return None
+
+
+def _distrusted(
+    facts: CertificateFacts,
+    spec: "CertificateSpec",
+    authority_keys: Collection[bytes] | None,
+    revoked: Collection[int],
+) -> str | None:
+    if facts.authority is None or facts.authority.authority != spec.authority:
+        return f"it was signed by {facts.issuer}, not by the {spec.authority} authority"
+    if authority_keys is not None and facts.issuer_key_identifier not in authority_keys:
+        return f"the {spec.authority} authority has another key now"
+    return REVOKED if facts.serial in revoked else None
 
 
 def _changed_names(facts: CertificateFacts, spec: "CertificateSpec") -> str | None:

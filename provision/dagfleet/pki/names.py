@@ -1,7 +1,7 @@
 """What certificates are called. An authority's name has its generation: two of one name confuse verifiers."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -31,6 +31,10 @@ class AuthorityName:
 
     def __str__(self) -> str:
         return f"{self.fleet} {self.authority} g{self.generation}"
+
+    def successor(self) -> "AuthorityName":
+        """Return the name of the next generation."""
+        return replace(self, generation=self.generation + 1)
 
     def subject(self) -> x509.Name:
         """Return it as `CN=lab docker g1, O=dagfleet`."""

@@ -40,6 +40,7 @@ def parse(lines: Iterable[str], *, asked_at: float) -> HostReport:
         daemon_json="\n".join(text.get("daemon_json", ())).strip() or None,
         record=_object("\n".join(text.get("record", ()))),
         certificates=tuple(_certificates(text.get("certificates", ()))),
+        certificates_checked=_checked(text.get("certificate_days", ())),
         units=_units(text.get("units", ())),
         seal=_first(text.get("seal", ())),
         state=_first(text.get("state", ())),
@@ -177,6 +178,11 @@ def _certificates(lines: Iterable[str]) -> Iterable[HostCertificate]:
             header, body = line.split()[1:], []
         elif line.strip():
             body.append(line)
+
+
+def _checked(lines: Iterable[str]) -> float | None:
+    moment = pairs(lines).get("checked", "")
+    return float(moment) if moment.isdigit() else None
 
 
 def _units(lines: Iterable[str]) -> dict[str, str]:

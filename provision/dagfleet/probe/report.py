@@ -88,6 +88,8 @@ class HostReport:
     record: Mapping[str, object] | None
     """/etc/dagfleet/facts.json: what the last apply left; None before the first."""
     certificates: tuple[HostCertificate, ...]
+    certificates_checked: float | None
+    """When the host's own timer last looked at its certificates, Unix time by its clock; None if never."""
     units: Mapping[str, str]
     """Units of ours and of what we use, with their state (active, failed, ...)."""
     seal: str | None = None

@@ -49,6 +49,8 @@ df -Pk "$root" | tail -n 1
 df -Pi "$root" | tail -n 1
 section record
 cat /etc/dagfleet/facts.json
+section certificate_days
+cat /var/lib/dagfleet/certificate-days
 section units
 if command -v systemctl >/dev/null; then
     systemctl list-units --all --plain --no-legend --no-pager 'dagfleet*' docker.service haproxy.service \

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from dagfleet.errors import DagfleetError
@@ -36,13 +37,13 @@ class Ansible:
         *,
         limit: Sequence[str] = (),
         check: bool = False,
-        variables: Mapping[str, object] | None = None,
+        variables: Mapping[str, object] = MappingProxyType({}),
         follow: Callable[[Event, Outcome], None] = lambda _event, _outcome: None,
     ) -> Outcome:
         """Run a playbook to its end and return what it did; `follow` sees every event as it happens.
 
-        `check` asks what would change and changes nothing; `variables` must hold no secret.
-        Ctrl-C ends Ansible first, then goes on upwards.
+        `check` asks what would change and changes nothing. `variables` (no secrets: they stand in argv) come
+        before all others. Ctrl-C ends Ansible first, then goes on upwards.
         Raises DagfleetError when ansible-playbook cannot start at all.
         """
         command = [str(_executable()), "-i", str(self.inventory), str(playbook)]

@@ -4,6 +4,7 @@ import grp
 import json
 import os
 import pwd
+import shutil
 import signal
 import socket
 import ssl
@@ -85,10 +86,28 @@ class Mesh:
 
 @pytest.fixture(scope="session")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    directory = tmp_path_factory.mktemp("mesh")
+    with running_mesh(tmp_path_factory.mktemp("mesh")) as mesh:
+        yield mesh
+
+
+@contextmanager
+def running_mesh(directory: Path, **ports: int) -> Iterator[Mesh]:
+    """Run the mesh; `ports` names those that something else listens on already."""
     mesh = Mesh(directory)
-    names = ("mesh", "docker", "web", "etl", "database", "code-beta", "code-gamma", "dagster", "postgres")
-    mesh.ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    names = (
+        "mesh",
+        "docker",
+        "web",
+        "acme",
+        "challenges",
+        "etl",
+        "database",
+        "code-beta",
+        "code-gamma",
+        "dagster",
+        "postgres",
+    )
+    mesh.ports = dict(zip(names, _free_ports(len(names)), strict=True)) | ports
     _make_certificates(directory / "pki")
     _make_certificates(directory / "stranger")
     started: list[subprocess.Popen[bytes]] = []
@@ -136,10 +155,12 @@ def _make_certificates(directory: Path) -> None:
         folder.mkdir()
         for server, of in SERVERS.items():
             issue(folder, server, host, of, "server")
+        issue(folder, "given", "dagster.test", "mesh", "server")
         for client, common_name in {"mesh-client": host, "gateway": "gateway"}.items():
             issue(folder, client, common_name, "mesh", "client")
         for of in ("docker", "mesh"):
             (folder / f"{of}-ca.crt").write_bytes(authorities.certificate(of))
+            shutil.copy(authorities.directory / of / "ca.crl", folder / f"{of}-ca.crl")
     for of in ("docker", "mesh"):
         (directory / f"{of}-ca.crt").write_bytes(authorities.certificate(of))
 
@@ -164,7 +185,13 @@ def _render(mesh: Mesh) -> None:
             "mesh_grpc_egress": [{"name": "etl", "port": ports["etl"], "servers": pool}],
             "mesh_grpc_egress_bind": ADDRESSES["alpha"],
             "mesh_grpc_egress_source": "127.0.0.1/32",
-            "mesh_web": {"port": ports["web"], "hostname": "dagster.test"},
+            "mesh_web": {
+                "port": ports["web"],
+                "hostname": "dagster.test",
+                "certificate": str(mesh.directory / "pki" / "alpha" / "given.pem"),
+                "acme_port": ports["challenges"],
+            },
+            "mesh_acme_port": ports["acme"],
             "mesh_web_users": f"ada:correct horse\n# a comment\ngrace:{HASHED_SECRET}",
             "mesh_web_upstream": f"127.0.0.1:{ports['dagster']}",
         },

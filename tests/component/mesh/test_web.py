@@ -8,7 +8,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from http.client import HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -145,3 +145,50 @@ def test_old_tls_is_refused(mesh: Mesh) -> None:
     connection = HTTPSConnection(ADDRESSES["alpha"], mesh.ports["web"], context=context, timeout=5)
     with pytest.raises(OSError, match=r"version|protocol|alert|cipher"):
         connection.connect()
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"), [(None, "dagster.test"), ("dagster.test", "dagster.test"), ("alpha", "alpha")]
+)
+def test_people_see_the_given_certificate_and_the_operators_commands_the_fleets_own(
+    mesh: Mesh, asked: str | None, shown: str
+) -> None:
+    with mesh.connection("alpha", "web", None, name=asked) as connection:
+        certificate = connection.getpeercert()
+    assert certificate
+    assert certificate["subject"] == ((("commonName", shown),),)
+
+
+class _AcmeClient(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"answer to {self.path}".encode())
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/.well-known/acme-challenge/Zm9v_-1", 200),
+        ("GET", "/.well-known/acme-challenge/../../graphql", 404),
+        ("GET", "/.well-known/acme-challenge/", 404),
+        ("POST", "/.well-known/acme-challenge/Zm9v", 404),
+        ("GET", "/", 404),
+        ("GET", "/graphql", 404),
+    ],
+)
+def test_only_acmes_challenges_are_answered_without_tls(
+    mesh: Mesh, method: str, path: str, status: int
+) -> None:
+    with _Server(("127.0.0.1", mesh.ports["challenges"]), _AcmeClient) as client:
+        threading.Thread(target=client.serve_forever, daemon=True).start()
+        connection = HTTPConnection(ADDRESSES["alpha"], mesh.ports["acme"], timeout=10)
+        connection.request(method, path)
+        answer = connection.getresponse()
+        assert answer.status == status
+        assert (answer.read() == f"answer to {path}".encode()) == (status == 200)
+        connection.close()
+        client.shutdown()

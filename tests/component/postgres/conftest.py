@@ -11,8 +11,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg2
@@ -57,6 +58,13 @@ class Storage:
 
 @pytest.fixture(scope="session")
 def storage() -> Iterator[Storage]:
+    with running_storage(POOL_SIZES) as running:
+        yield running
+
+
+@contextmanager
+def running_storage(pool_sizes: dict[str, int]) -> Iterator[Storage]:
+    """Run PostgreSQL with PgBouncer before it, which has this many of its connections for each database."""
     account = pwd.getpwnam("postgres") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
     directory = Path(tempfile.mkdtemp(prefix="dagfleet-test-postgres-"))
     os.chown(directory, account.pw_uid, account.pw_gid)
@@ -74,16 +82,17 @@ def storage() -> Iterator[Storage]:
         _wait(run(programs / "initdb", "--encoding=UTF8", "--locale=C.UTF-8", "--pgdata=data"), directory)
         with (directory / "data/postgresql.conf").open("a") as file:
             file.write("include = '../dagfleet.conf'\n")
-        _render(directory, account.pw_name, port, {
+        render = partial(_render, directory, account.pw_name, port, pool_sizes)
+        render({
             "postgresql.conf": "dagfleet.conf",
             "pg_hba.conf": "data/pg_hba.conf",
             "pg_ident.conf": "data/pg_ident.conf",
         })  # fmt: skip
         started.append(run(programs / "postgres", "-D", "data"))
         verifiers = _make_databases(directory, account)
-        _render(directory, account.pw_name, port, {
+        render({
             "pgbouncer.ini": "pgbouncer.ini", "pgbouncer-users.txt": "users.txt",
-        }, verifiers)  # fmt: skip
+        }, verifiers=verifiers)  # fmt: skip
         started.append(run(shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", "pgbouncer.ini"))
         _wait_for_port(port, directory)
         yield Storage(directory, port, *(process.pid for process in started))
@@ -125,11 +134,12 @@ def _free_port() -> int:
 
 
 def _render(
-    directory: Path, user: str, port: int, rendered: dict[str, str], verifiers: dict[str, str] | None = None
-) -> None:
+    directory: Path, user: str, port: int, pool_sizes: dict[str, int], rendered: dict[str, str], *,
+    verifiers: dict[str, str] | None = None,
+) -> None:  # fmt: skip
     variables = {
         "postgres_databases": [
-            {"name": name, "user": name, "password": PASSWORDS[name], "pool_size": POOL_SIZES[name]}
+            {"name": name, "user": name, "password": PASSWORDS[name], "pool_size": pool_sizes[name]}
             for name in PASSWORDS
         ],
         "postgres_system_user": user,

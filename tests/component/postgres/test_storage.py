@@ -1,4 +1,5 @@
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -76,7 +77,7 @@ def test_dagsters_short_connections_use_the_servers_lasting_ones(
 
 
 def test_many_short_connections_share_a_few_of_the_servers(storage: Storage) -> None:
-    clients, calls = 100, 500
+    clients, calls = 200, 800
 
     with ThreadPoolExecutor(clients) as pool:
         backends = list(pool.map(lambda _: storage.ask("dagster", "SELECT pg_backend_pid()"), range(calls)))
@@ -93,6 +94,21 @@ def test_settings_of_one_session_do_not_reach_the_next(storage: Storage) -> None
 
     assert storage.ask("warehouse", "SELECT pg_backend_pid()") == backend
     assert storage.ask("warehouse", "SHOW statement_timeout") == "0"
+
+
+def test_an_advisory_lock_is_its_sessions_own_and_ends_with_it(storage: Storage) -> None:
+    take = "SELECT pg_try_advisory_lock(42)"
+    with closing(storage.connect("dagster")) as holder, holder.cursor() as cursor:
+        cursor.execute(take)
+        holder.commit()
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
+        assert cursor.fetchone() == (1,)
+        assert storage.ask("dagster", take) == "False"
+
+    deadline = time.monotonic() + 20
+    while storage.ask("dagster", take) != "True":
+        assert time.monotonic() < deadline, "the lock outlived the session that took it"
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("password", ["wrong", ""])

@@ -57,7 +57,12 @@ def test_the_control_host_carries_calls_to_each_pool_in_its_order() -> None:
         ],
     }
     assert alpha["mesh_grpc_egress_bind"] == "172.31.251.1"
-    assert alpha["mesh_web"] == {"port": 443, "hostname": "dagster.example.com"}
+    assert alpha["mesh_web"] == {
+        "port": 443,
+        "hostname": "dagster.example.com",
+        "certificate": None,
+        "acme_port": None,
+    }
     assert variables("beta")["mesh_grpc_egress"] == []
     assert variables("beta")["mesh_web"] is None
 
@@ -169,3 +174,46 @@ def test_a_hosts_hash_does_not_depend_on_the_operators_machine() -> None:
 
 def _hash(host: str, fleet: Fleet | None = None) -> str:
     return str(variables(host, fleet)["base_record"]["config_hash"])
+
+
+WEB = "control: {host: alpha, web: {hostname: dagster.example.com, users: secret://web_users, %s}}"
+
+
+def test_a_given_certificate_is_shown_and_the_fleets_own_proves_the_web_ui_to_its_operator() -> None:
+    given = fleet_with(
+        control=WEB % "certificate: secret://web_certificate",
+        secrets="secrets: {web_users: {env: U}, warehouse: {env: W}, web_certificate: {file: web.pem}}",
+    )
+    alpha = variables("alpha", given)
+    assert alpha["mesh_web"]["certificate"] == "/etc/dagfleet/pki/web-given.pem"
+    assert isinstance(alpha["mesh_web_certificate"], SecretTemplate)
+    (own,) = [leaf for leaf in alpha["mesh_certificates"] if leaf["name"] == "web"]
+    assert (own["common_name"], own["dns_names"]) == ("web.dagfleet", ["web.dagfleet"])
+
+
+def test_an_acme_clients_certificate_is_read_where_it_keeps_it_and_its_challenges_come_in() -> None:
+    path = "/etc/letsencrypt/live/dagster/haproxy.pem"
+    alpha, beta = (
+        variables(host, fleet_with(control=WEB % f"certificate: {path}, acme_port: 8402"))
+        for host in ("alpha", "beta")
+    )
+    assert (alpha["mesh_web"]["certificate"], alpha["mesh_web_certificate"]) == (path, "")
+    assert [opened["port"] for opened in alpha["base_open_ports"]] == [80]
+    assert beta["base_open_ports"] == []
+
+
+def test_dockerd_serves_its_own_api_where_fleet_yml_says_so() -> None:
+    tls = fleet_with(docker="docker: {access: tls}")
+    assert variables("beta", tls)["docker_tls"] == {"port": 2376, "directory": "/etc/dagfleet/pki"}
+    assert variables("beta", tls)["mesh_docker_port"] is None
+    assert variables("delta", tls)["docker_tls"] is None
+    assert variables("beta")["docker_tls"] is None
+
+
+def test_a_hosts_containers_find_what_it_offers_them_and_no_more() -> None:
+    run = {"source": "172.31.250.0/24", "address": "172.31.250.1", "ports": [6432]}
+    alpha = variables("alpha")
+    assert variables("beta")["base_container_doors"] == [run]
+    assert alpha["base_container_doors"][0] == run
+    assert alpha["base_container_doors"][1]["ports"][:2] == [6432, 31080]
+    assert (alpha["base_web_port"], variables("beta")["base_web_port"]) == (443, None)

@@ -28,12 +28,17 @@ def test_the_small_fleet_is_correct() -> None:
         (
             "firewall: {operators: [10.0.0.7/8]}",
             "firewall.operators",
-            '"10.0.0.7/8" is not an IPv4 address or network; write 10.0.1.2 or 10.0.1.0/24',
+            '"10.0.0.7/8" is no address or network; write 10.0.1.2, 10.0.1.0/24 or fd00:1::/64',
+        ),
+        (
+            "firewall: {open: [{port: 2376}]}",
+            "firewall.open.port",
+            "2376 is Dagfleet's own; firewall.operators opens it",
         ),
         (
             "docker: {access: ssh}",
             "docker.access",
-            "ssh is planned, but not in this version of Dagfleet; write mesh, or take this out",
+            "ssh is planned, but not in this version of Dagfleet; write mesh or tls",
         ),
         (
             "queue: {max_runs: 3}",

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from dagfleet.fleet import FleetFile
-from dagfleet.phases import certificates as module
+from dagfleet.phases import issuing as module
 from dagfleet.phases.authorities import Store
 from dagfleet.phases.certificates import Certificates
 from dagfleet.phases.due import due_certificates, specs
@@ -33,8 +33,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The hosts that were asked for requests, call by call."""
     calls: list[list[str]] = []
 
-    def play(work: Work, label: str, name: str, *, hosts: Sequence[str], quiet: bool = False) -> None:
-        assert (name, label, quiet) == ("certificates", "certs", True)
+    def play(
+        work: Work, label: str, name: str, *, hosts: Sequence[str], quiet: bool, variables: object
+    ) -> None:
+        assert (name, label, quiet, variables) == ("certificates", "certs", True, {})
         calls.append(list(hosts))
         for host in hosts:
             for spec in specs(work.fleet, host):
@@ -160,3 +162,48 @@ def test_a_certificate_without_its_key_is_due(work: Work, asked: list[list[str]]
     )
     assert asked
     assert due(work, {"delta": report(certificates=lost)}) == {"delta": {"mesh-server", "mesh-client"}}
+
+
+def test_an_apply_during_a_rotation_keeps_to_its_step_and_says_so(
+    work: Work, heard: Heard, asked: list[list[str]]
+) -> None:
+    work.reports = {host: report() for host in work.hosts}
+    Certificates().run(work)
+    authorities = Store(work.fleet_file).unlocked()
+    step = authorities.begin_rotation("mesh", "a long passphrase", years=10, who="ops@laptop")
+    authorities.enter("mesh", step)
+    following = step.following()
+    assert following
+    authorities.enter("mesh", following)
+    work.reports = all_deployed(work)
+    Certificates().run(work)
+    assert len(asked) == 1, "leaves of the old generation serve until the rotation comes to them"
+    assert heard.lines[-2:] == [
+        "certs: the rotation of the mesh authority is at step 2 of 4, new servers; this apply keeps to it. "
+        "Go on with: dagfleet certs rotate-ca mesh",
+        "certs: nothing due",
+    ]
+
+
+def test_a_revoked_certificate_is_replaced_by_the_next_apply_with_a_new_key(
+    work: Work, monkeypatch: pytest.MonkeyPatch, asked: list[list[str]]
+) -> None:
+    work.reports = {host: report() for host in work.hosts}
+    Certificates().run(work)
+    assert asked
+    authorities = Store(work.fleet_file).unlocked()
+    held = inspect(leaf(work.fleet_file, "beta", "mesh-client.crt").read_bytes())
+    authorities.revoke("mesh", [held.serial])
+    work.reports = all_deployed(work)
+    told: list[object] = []
+
+    def play(_work: Work, _label: str, _name: str, *, variables: object, **_more: object) -> None:
+        told.append(variables)
+        leaf(work.fleet_file, "beta", "mesh-client.csr").write_bytes(request())
+
+    monkeypatch.setattr(module, "play", play)
+    Certificates().run(work)
+    assert told == [{"mesh_new_keys": {"beta": ["mesh-client"]}}]
+    replaced = inspect(leaf(work.fleet_file, "beta", "mesh-client.crt").read_bytes())
+    assert replaced.serial != held.serial
+    assert replaced.key_fingerprint != held.key_fingerprint

@@ -66,11 +66,11 @@ def test_a_recreated_authority_of_the_same_name_renews_its_leaves(
 ) -> None:
     facts = inspect(shared_authorities.issue(spec(), 90)[1])
     ours, others = (
-        authorities.key_identifier("mesh") for authorities in (shared_authorities, Authorities.load(store))
+        authorities.key_identifiers("mesh") for authorities in (shared_authorities, Authorities.load(store))
     )
 
-    assert needs_renewal(facts, spec(), now, authority_key_identifier=ours) is None
-    reason = needs_renewal(facts, spec(), now, authority_key_identifier=others)
+    assert needs_renewal(facts, spec(), now, authority_keys=ours) is None
+    reason = needs_renewal(facts, spec(), now, authority_keys=others)
     assert reason == "the mesh authority has another key now"
 
 

@@ -27,6 +27,7 @@ HEALTHY = HostReport(
     daemon_json=None,
     record=None,
     certificates=(),
+    certificates_checked=None,
     units={},
 )
 

@@ -72,6 +72,23 @@ def test_a_foreign_proxy_may_not(fleet: Fleet) -> None:
     assert only(fleet, listeners=(listener(2376, "haproxy"),)).level is Level.FIX
 
 
+def test_a_service_that_the_firewall_shuts_is_named_before_it_is(fleet: Fleet) -> None:
+    node = listener(9100, process="node_exporter", address="*")
+    finding = only(fleet, listeners=(node,))
+    assert (finding.level, finding.fact) == (
+        Level.WARN, "port 9100 of node_exporter is shut to other machines",
+    )  # fmt: skip
+    for firewall in ({"open": [{"port": 9100}]}, {"others": "accept"}):
+        told = Fleet.model_validate(fleet.model_dump(mode="json") | {"firewall": firewall})
+        assert found(told, listeners=(node,)) == []
+
+
+def test_what_only_loopback_or_docker_offers_is_no_news(fleet: Fleet) -> None:
+    inside = listener(9100, process="node_exporter", address="127.0.0.1")
+    published = listener(8080, process="docker-proxy", address="*")
+    assert found(fleet, listeners=(inside, published, listener(22, process="sshd", address="*"))) == []
+
+
 def test_a_stale_code_server_on_a_locations_port_is_found(fleet: Fleet) -> None:
     port = location_port(fleet, "etl")
     stale = listener(port, "dagster", address="127.0.0.1")

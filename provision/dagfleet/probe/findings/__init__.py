@@ -13,9 +13,9 @@ RULES: tuple[Rule, ...] = (
     system.root, system.distribution, system.architecture, system.init, system.ansible,
     identity.address,
     resources.memory, resources.disk,
-    ports.ports,
+    ports.ports, ports.closed,
     docker.engine, docker.settings,
-    certificates.expiry(),
+    certificates.expiry(), certificates.watched(),
 )  # fmt: skip
 FLEET_RULES: tuple[FleetRule, ...] = (identity.clocks, identity.copies)
 

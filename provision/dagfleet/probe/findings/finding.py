@@ -31,6 +31,8 @@ class Finding:
     level: Level
     fact: str
     mend: str | None = None
+    by_apply: bool = False
+    """Whether an apply is what mends it, so that it does not stop one."""
 
 
 @dataclass(frozen=True)

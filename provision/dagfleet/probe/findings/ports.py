@@ -9,7 +9,7 @@ from dagfleet.probe.report import HostReport, Listener, Privilege
 
 DATABASE_PORT = 6432
 WEB_SERVER_PORT = 3000
-OWN_SERVICES = ("haproxy", "pgbouncer")
+OWN_SERVICES = ("haproxy", "pgbouncer", "dockerd")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ def needs(subject: Subject) -> Iterable[Need]:
         yield Need(host.docker_port, "the Docker endpoint", f"hosts.{name}.docker_port")
     if subject.is_control:
         yield Need(fleet.control.web.port, "the web UI", "control.web.port")
+        if fleet.control.web.acme_port:
+            yield Need(80, "ACME's challenges", "control.web.acme_port")
         yield Need(WEB_SERVER_PORT, "the web server behind it", loopback=True)
     yield Need(DATABASE_PORT, "the database", loopback=True)
     for location in fleet.locations_on(name):
@@ -56,6 +58,27 @@ def ports(subject: Subject) -> Iterable[Finding]:
                     f"port {need.port} is taken by {holder}, {need.purpose} needs it", f"stop {holder}{move}"
                 )
                 break
+
+
+def closed(subject: Subject) -> Iterable[Finding]:
+    """What somebody else serves here and the firewall closes; what Docker publishes goes around it."""
+    fleet, host = subject.fleet, subject.fleet.hosts[subject.name]
+    if fleet.firewall.others == "accept" or subject.report.privilege in {Privilege.PASSWORD, Privilege.NONE}:
+        return
+    known = {
+        host.ssh.port,
+        *(need.port for need in needs(subject)),
+        *(each.port for each in fleet.firewall.open),
+    }
+    told = set()
+    for listener in subject.report.listeners:
+        foreign = listener.public and listener.port not in known and not ours(listener, subject.report)
+        if foreign and listener.process != "docker-proxy" and listener.port not in told:
+            told.add(listener.port)
+            yield subject.warn(
+                f"port {listener.port} of {listener.process or 'another program'} is shut to other machines",
+                f"add {{port: {listener.port}, sources: [...]}} to firewall.open if it should not be",
+            )
 
 
 def ours(listener: Listener, report: HostReport) -> bool:

@@ -1,0 +1,53 @@
+"""What commands that change a fleet start with: secrets, a log, the lock to take."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dagfleet.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from dagfleet.fleet import FleetFile
+    from dagfleet.phases.work import Work
+
+
+@contextmanager
+def working(
+    settings: Settings,
+    fleet_file: "FleetFile",
+    hosts: Sequence[str],
+    *,
+    log: str,
+    command: str = "dagfleet apply",
+) -> "Iterator[Work]":
+    """Open the work on `hosts`; `command` is what finishes it when it is stopped. Connects to nothing yet."""
+    from dagfleet.phases.work import Work
+    from dagfleet.probe.connection import Connection
+    from dagfleet.probe.lock import FleetLock
+    from dagfleet.probe.target import target
+    from dagfleet.runner.log import Log
+    from dagfleet.secrets import Secrets
+
+    secrets = Secrets(fleet_file)
+    values = secrets.resolve_all()
+    mask = secrets.masker()
+    control = target(fleet_file, fleet_file.fleet.control.host)
+    with Log(fleet_file.state / "logs", log, mask) as opened:
+        yield Work(
+            fleet_file=fleet_file,
+            hosts=list(hosts),
+            progress=settings.terminal,
+            secrets=values,
+            mask=mask,
+            log=opened,
+            lock=FleetLock(
+                Connection(control), fleet_name=fleet_file.fleet.name, command=command_line(sys.argv)
+            ),
+            command=command,
+        )
+
+
+def command_line(arguments: list[str]) -> str:
+    """Return the command as other people read it in the lock."""
+    return " ".join(["dagfleet", *arguments[1:]])

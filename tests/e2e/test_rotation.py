@@ -1,0 +1,97 @@
+"""Nobody notices a rotation: a fleet at work, all its certificates and both authorities replaced."""
+
+import json
+import os
+import shlex
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from dagfleet.derive.ports import location_ports
+from dagfleet.fleet import load_fleet
+
+from tests.e2e.deployed import DeployedFleet
+
+LOAD = Path(__file__).with_name("load.py").read_text()
+STOP = "/tmp/rotation-stop"  # noqa: S108 -- in the container
+
+
+@contextmanager
+def under_load(fleet: DeployedFleet) -> Iterator["Future[str]"]:
+    """Calls from the control plane's own container, as its daemon makes them; they are counted at the end."""
+    port = location_ports(load_fleet(fleet.operator.folder / "fleet.yml").fleet)["etl"]
+    urls = [f"tcp://{fleet.ADDRESSES[host]}:2376" for host in ("beta", "gamma")]
+    inside = "docker exec dagfleet-daemon"
+    fleet.sh("alpha", f"{inside} rm -f {STOP} {STOP}.started")
+    with ThreadPoolExecutor(1) as pool:
+        arguments = shlex.join(["python", "-c", LOAD, STOP, str(port), *urls])
+        calls = pool.submit(fleet.sh, "alpha", f"{inside} {arguments}")
+        try:
+            while not calls.done() and "y" not in fleet.sh(
+                "alpha", f"{inside} sh -c 'test -e {STOP}.started && echo y || true'"
+            ):
+                time.sleep(0.2)
+            yield calls
+        finally:
+            fleet.sh("alpha", f"{inside} touch {STOP}")
+
+
+def killed_at(fleet: DeployedFleet, step: str) -> None:
+    """Begin to rotate the mesh authority, and kill -9 the operator as soon as the journal names a step."""
+    journal = fleet.operator.state / "pki" / "mesh" / "rotation.json"
+    operator = fleet.operator.start("certs", "rotate-ca", "mesh")
+    while step not in (journal.read_text() if journal.exists() else ""):
+        assert operator.poll() is None, operator.communicate()
+        time.sleep(0.02)
+    os.killpg(operator.pid, signal.SIGKILL)
+    operator.communicate()
+
+
+def started(fleet: DeployedFleet) -> dict[str, str]:
+    """Since when dockerd, and every container of the control plane and of locations, runs."""
+    names = "docker ps --format '{{.Names}}' | grep ^dagfleet- | sort"
+    script = (
+        "systemctl show -P ActiveEnterTimestamp docker; "
+        f"docker inspect -f '{{{{.Name}}}} {{{{.State.StartedAt}}}}' $({names})"
+    )
+    return {host: fleet.sh(host, script) for host in ("alpha", "beta", "gamma")}
+
+
+def test_renewing_and_rotating_everything_fails_no_call_and_restarts_nothing(fleet: DeployedFleet) -> None:
+    before = fleet.operator.run("certs", "list", "--json").json
+    running = started(fleet)
+    with under_load(fleet) as calls:
+        for arguments in (["renew", "--all"], ["rotate-ca", "docker"]):
+            done = fleet.operator.run("certs", *arguments)
+            assert done.code == 0, done.output + done.errors
+        killed_at(fleet, "new servers")
+        status = fleet.operator.run("certs", "list", "--json").json
+        assert [each["name"] for each in status["rotations"]] == ["new servers"]
+        # The lease of the one who was killed runs out by itself.
+        resumed = fleet.operator.run("certs", "rotate-ca", "mesh", "--wait", "2m")
+        assert resumed.code == 0, resumed.output + resumed.errors
+    counts = json.loads(calls.result(timeout=60))
+    assert not {name: count["failed"] for name, count in counts.items() if count["failed"]}
+    assert len(counts) == 8
+    assert all(count["done"] > 20 for count in counts.values()), counts
+    assert started(fleet) == running
+    after = fleet.operator.run("certs", "list", "--json").json
+    signers = {each["name"] for each in after["authorities"]}
+    assert len(signers) == 2
+    assert signers.isdisjoint(each["name"] for each in before["authorities"])
+    assert {each["authority"] for each in after["certificates"]} == signers
+    old = {each["fingerprint"] for each in before["certificates"]}
+    assert old.isdisjoint(each["fingerprint"] for each in after["certificates"])
+    assert all(each["deployed"] for each in after["certificates"])
+    planned = fleet.operator.run("plan")
+    assert planned.code == 0, planned.output
+
+
+def test_each_host_says_in_its_journal_how_many_days_are_left(fleet: DeployedFleet) -> None:
+    for host in fleet.ADDRESSES:
+        fleet.sh(host, "systemctl is-active dagfleet-certificates.timer")
+        said = fleet.sh(host, "journalctl -u dagfleet-certificates.service -o cat --no-pager")
+        assert "mesh-server.pem has 89 days left" in said
