@@ -61,6 +61,8 @@ def _coordinator(fleet: Fleet) -> dict[str, Any]:
             if location.limits.concurrent_runs is not None
         ],
         "user_header": "X-Dagfleet-User",
+        **({"admission": fleet.queue.admission.model_dump()} if fleet.queue.admission else {}),
+        **({"fair_sharing": fleet.queue.fair_sharing.model_dump()} if fleet.queue.fair_sharing else {}),
         # More than none, so that a launch to a host that is away goes back to the queue.
         "max_user_code_failure_retries": 10,
         "user_code_failure_retry_delay": 30,

@@ -276,6 +276,31 @@ class Postgres(Part):
     )
 
 
+class Admission(Part):
+    """What a run must pass to be queued. A refused run ends as FAILURE and says by which rule."""
+
+    max_queue_size: Whole = Field(default=10_000, ge=-1, description="Runs that may wait; -1 any number.")
+    max_runs_per_user: Whole = Field(
+        default=100,
+        ge=-1,
+        description="Runs that a person may have waiting and in progress; -1 any number. "
+        "Schedules, sensors and backfills are no persons.",
+    )
+    stale_timeout_seconds: Whole = Field(
+        default=3600, ge=-1, description="Seconds after which a waiting run is canceled; -1 never."
+    )
+
+
+class FairSharing(Part):
+    """Whose turn it is among runs of equal priority: the one with the fewest in progress for its weight."""
+
+    key: str = Field(default="code_location", description="The run tag whose values share, such as user.")
+    weights: dict[str, float] = Field(default={}, description="How much a value gets; 1 for all others.")
+    ageing_seconds: Whole = Field(
+        default=0, ge=0, description="A waiting run gains one priority for each of these; 0 never."
+    )
+
+
 class Queue(Part):
     """The run queue."""
 
@@ -285,7 +310,15 @@ class Queue(Part):
         description="Runs in progress at once in the whole fleet; -1 no limit, 0 stops the queue.",
     )
     dequeue_interval_seconds: Whole = Field(
-        default=2, ge=1, description="Seconds between two looks at the queue."
+        default=2,
+        ge=1,
+        description="Seconds between two looks at the queue where the database cannot wake the daemon.",
+    )
+    admission: Admission | None = Field(
+        default=None, description="Rules that a run must pass to be queued. Left out: every run is queued."
+    )
+    fair_sharing: FairSharing | None = Field(
+        default=None, description="Share among locations or users. Left out: first in, first out."
     )
 
 

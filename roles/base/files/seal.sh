@@ -7,7 +7,7 @@ export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 files() {
     for path in /etc/dagfleet /etc/docker /etc/haproxy /etc/hosts /etc/pgbouncer /etc/postgresql /etc/systemd/system \
         /usr/local/lib/dagfleet /opt/dagfleet/locations/*/*/complete /var/lib/dagfleet/mesh.* \
-        /var/lib/dagfleet/dagster_home/*.yaml; do
+        /var/lib/dagfleet/docker.started /var/lib/dagfleet/dagster_home/*.yaml; do
         # What an apply notes about itself says nothing about the host.
         if [ -e "$path" ]; then
             find "$path" ! -path /etc/dagfleet/facts.json ! -path /etc/dagfleet/seal -exec stat -c '%a %U %G %F %N' {} + |

@@ -82,6 +82,26 @@ def test_the_coordinator_limits_each_location_that_has_a_limit(home: Path) -> No
     assert config.tag_concurrency_limits == [{"key": "code_location", "value": "etl", "limit": 4}]
 
 
+def test_admission_and_fair_sharing_are_the_coordinators(tmp_path: Path) -> None:
+    queue = "queue: {admission: {max_runs_per_user: 7}, fair_sharing: {key: user, weights: {ada: 2}}}"
+    coordinator = InstanceRef.from_dir(
+        str(write(tmp_path, fleet_with(queue=queue, locations=LOCATIONS)))
+    ).run_coordinator
+    assert isinstance(coordinator, CLTQueuedRunCoordinator)
+    admission, sharing = coordinator.extensions.admission, coordinator.extensions.fair_sharing
+    assert admission
+    assert (admission.max_runs_per_user, admission.max_queue_size) == (7, 10_000)
+    assert sharing
+    assert (sharing.key, sharing.weights) == ("user", {"ada": 2.0})
+
+
+def test_without_them_every_run_is_queued_first_in_first_out(home: Path) -> None:
+    coordinator = InstanceRef.from_dir(str(home)).run_coordinator
+    assert isinstance(coordinator, CLTQueuedRunCoordinator)
+    assert coordinator.extensions.admission is None
+    assert coordinator.extensions.fair_sharing is None
+
+
 def test_the_launcher_knows_each_host_with_docker_that_serves_a_location(home: Path) -> None:
     launcher = InstanceRef.from_dir(str(home)).run_launcher
     assert isinstance(launcher, MultiHostDockerRunLauncher)
