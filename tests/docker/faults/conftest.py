@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.docker.launcher import tiny_image
 from tests.unit.launcher.runs import instance_from, launcher_config
 
 SOCKET = Path("/var/run/docker.sock")
-PREFIX = "dagfleet-test-faults"
+PREFIX = f"dagfleet-test-faults-{os.getpid()}"  # two suites at once sweep nothing of each other
 
 QUEUE = {
     "run_coordinator": {
