@@ -22,10 +22,11 @@ Load = Callable[..., DagsterInstance]
 
 @dataclass
 class Dark:
-    """A host that accepts connections and never answers."""
+    """A host that accepts connections and never answers, or hangs up."""
 
     listener: socket.socket
     connections: list[socket.socket] = field(default_factory=list)
+    hangs_up: bool = False
 
     @property
     def host(self) -> dict[str, Any]:
@@ -40,6 +41,8 @@ class Dark:
         with suppress(OSError):
             while True:
                 self.connections.append(self.listener.accept()[0])
+                if self.hangs_up:
+                    self.connections[-1].close()
 
     def end(self) -> None:
         for each in (self.listener, *self.connections):
@@ -80,7 +83,8 @@ def test_runs_of_a_pool_go_to_the_host_with_the_fewest(fleet: Load, tmp_path: Pa
 def test_a_dark_host_of_a_pool_hands_its_runs_to_the_next_one(
     fleet: Load, tmp_path: Path, dark: Dark
 ) -> None:
-    instance = fleet(docker_hosts=[dark.host, beta(tmp_path)], retry_after_seconds=60, read_timeout=2)
+    dark.hangs_up = True
+    instance = fleet(docker_hosts=[dark.host, beta(tmp_path)], retry_after_seconds=600)
     assert host_of(instance) == "beta"
     asked = len(dark.connections)
     assert host_of(instance) == "beta"
