@@ -43,6 +43,8 @@ def load(tmp_path: Path, docker: APIClient) -> Iterator[Callable[..., DagsterIns
         "container_label_prefix": PREFIX,
         "image": tiny_image.ensure(docker),
         "network": "none",
+        # A hundred workers that wait for signals in a loop would keep the machine busy.
+        "container_kwargs": {"entrypoint": ["/bin/sh", "-c", "exec sleep 3600"]},
         "stop_timeout": 1,
         "connect_timeout": 1,
         "read_timeout": 10,
