@@ -23,12 +23,13 @@ from dagster._core.storage.compute_log_manager import (
 from dagster._core.storage.config import pg_config
 from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION, LocalComputeLogManager
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
-from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
+from dagster_postgres.utils import pg_url_from_config
 
 from dagster_multihost_launcher.live_tail import LiveTail, Watch
 from dagster_multihost_launcher.log_capture import Capture, Uploading
 from dagster_multihost_launcher.log_file import Cap
 from dagster_multihost_launcher.log_table import TABLE, LogTable, key_text
+from dagster_multihost_launcher.postgres_tokens import get_token_provider_from_config
 
 DEFAULT_UPLOAD_INTERVAL = 5
 DEFAULT_MAX_LOG_BYTES = 10 * 1024 * 1024

@@ -3,14 +3,15 @@
 import sys
 from pathlib import Path
 
-_COMMAND = "dagster-daemon"
+# The second one runs the same daemons with another queue (dagfleet-coordinator).
+_COMMANDS = frozenset({"dagster-daemon", "dagster-fleet-daemon"})
 _MODULE = ("dagster", "_daemon", "__main__.py")
 
 
 def is_daemon() -> bool:
-    """Say whether it was started as `dagster-daemon` or as `dagster dev` starts it.
+    """Say whether it was started as a daemon command or as `dagster dev` starts it.
 
     Another command that runs the daemons is recognised at its first launch or health check.
     """
     program = Path(sys.argv[0]) if sys.argv else Path()
-    return program.name == _COMMAND or program.parts[-len(_MODULE) :] == _MODULE
+    return program.name in _COMMANDS or program.parts[-len(_MODULE) :] == _MODULE

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
-from dagster_postgres.utils import create_pg_engine, retry_pg_creation_fn
+from dagster_postgres.utils import retry_pg_creation_fn
 from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.pool import NullPool
+
+from dagster_multihost_launcher.postgres_tokens import create_pg_engine
 
 if TYPE_CHECKING:
     from dagster_postgres.auth import PgTokenProvider

@@ -46,7 +46,9 @@ class PullReport:
 
     def _count_anew(self, now: float, text: str) -> None:
         allowed = self._instance.run_monitoring_start_timeout_seconds
-        if self._run.status != DagsterRunStatus.STARTING or now - self._starting_since < allowed / 3:
+        if not allowed or self._run.status != DagsterRunStatus.STARTING:
+            return
+        if now - self._starting_since < allowed / 3:
             return
         self._starting_since = now
         event = DagsterEvent(

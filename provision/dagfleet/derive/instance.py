@@ -14,9 +14,6 @@ from dagfleet.fleet.model import Fleet, Host, Location
 
 CONTROL_FILES = "/etc/dagfleet/control"
 
-# A run that waits for its image is STARTING: Dagster's default of 180 s fails it during a long pull.
-START_SECONDS = 600
-
 
 def dagster_yaml(fleet: Fleet) -> str:
     """Return dagster.yaml. It holds no secret.
@@ -41,7 +38,6 @@ def dagster_yaml(fleet: Fleet) -> str:
             "run_monitoring": {
                 "enabled": True,
                 "poll_interval_seconds": 30,
-                "start_timeout_seconds": START_SECONDS,
                 "max_resume_run_attempts": 0,
             },
             # One location that hangs must not hold up the others.
@@ -77,6 +73,10 @@ def _launcher(fleet: Fleet) -> dict[str, Any]:
     return {
         "docker_hosts": [_docker_host(fleet, name, host) for name, host in hosts.items()],
         "locations": {name: _location(fleet, name, location) for name, location in locations.items()},
+        # What a code server asks for must not make it root on the host.
+        "container_context": "safe",
+        # Where no registry is, a missing image is a mistake to be named, not a pull to be waited for.
+        **({"pull_policy": "never"} if fleet.docker.images == "push" else {}),
     }
 
 
@@ -92,7 +92,12 @@ def _docker_host(fleet: Fleet, name: str, host: Host) -> dict[str, Any]:
         },
         "location_names": list(fleet.locations_on(name)),
         "network": RUN_NETWORK,
-        **({"max_runs": host.max_runs} if host.max_runs is not None else {}),
+        **{
+            key: value
+            for key, value in (("max_runs", host.max_runs), ("cpus", host.cpus), ("memory", host.memory))
+            if value is not None
+        },
+        **({"labels": dict(host.labels)} if host.labels else {}),
     }
 
 

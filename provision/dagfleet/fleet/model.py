@@ -15,6 +15,7 @@ from dagfleet.fleet.values import (
     HostName,
     Label,
     LocationName,
+    Memory,
     Name,
     PinnedImage,
     Port,
@@ -82,8 +83,18 @@ class Host(Part):
         ge=1,
         description="How many run containers this host takes at once; no limit when absent.",
     )
+    cpus: float | None = Field(
+        default=None, gt=0, description="CPUs that runs here may ask for together; no limit when absent."
+    )
+    memory: Memory | None = Field(
+        default=None,
+        description="Memory that runs here may ask for together; no limit when absent.",
+        examples=["64g"],
+    )
     labels: dict[str, Label] = Field(
-        default={}, description="Facts of your own about the host; Ansible sees them as `dagfleet_labels`."
+        default={},
+        description="Facts of your own about the host. Runs choose by them (tag `multihost/labels`: "
+        "`gpu=true`); Ansible sees them as `dagfleet_labels`.",
     )
 
     @property

@@ -222,6 +222,13 @@ def _environment_value(value: object) -> object:
     return value
 
 
+def _memory(value: str) -> str:
+    # Docker's own units, which are binary.
+    if not re.fullmatch(r"[1-9]\d*[kmg]", value.lower()):
+        raise ValueError(f'"{value}" is no amount of memory; write one like 64g or 512m')
+    return value.lower()
+
+
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME.pattern})]
 HostName = Annotated[str, AfterValidator(_host_name)]
 LocationName = Annotated[str, AfterValidator(_location_name)]
@@ -241,6 +248,7 @@ SecretReference = Annotated[
 PinnedImage = Annotated[str, AfterValidator(_pinned_image)]
 SourcePath = Annotated[str, AfterValidator(_source_path)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+Memory = Annotated[str, AfterValidator(_memory)]
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]
 WebCertificate = Annotated[str, AfterValidator(_web_certificate)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.docker.launcher import tiny_image
 from tests.unit.launcher.runs import instance_from, launcher_config
 
 SOCKET = Path("/var/run/docker.sock")
-PREFIX = "dagfleet-test-faults"
+PREFIX = f"dagfleet-test-faults-{os.getpid()}"  # two suites at once sweep nothing of each other
 
 QUEUE = {
     "run_coordinator": {
@@ -42,6 +43,8 @@ def load(tmp_path: Path, docker: APIClient) -> Iterator[Callable[..., DagsterIns
         "container_label_prefix": PREFIX,
         "image": tiny_image.ensure(docker),
         "network": "none",
+        # A hundred workers that wait for signals in a loop would keep the machine busy.
+        "container_kwargs": {"entrypoint": ["/bin/sh", "-c", "exec sleep 3600"]},
         "stop_timeout": 1,
         "connect_timeout": 1,
         "read_timeout": 10,

@@ -1,6 +1,6 @@
 """A host that swallows packets for long: no run on other hosts is lost, and none that is queued for it.
 
-DAGFLEET_DARK_SECONDS says how long; 600 is what the changelog speaks of, the default fits a test suite.
+DAGFLEET_DARK_SECONDS says how long: 600 is a real outage, the default fits a test suite.
 """
 
 from __future__ import annotations

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dagster import DagsterInstance
 from docker import APIClient
+from docker.errors import APIError
 
 from tests.docker.launcher import tiny_image
 from tests.docker.launcher.wire import Wire, counting
@@ -72,6 +73,7 @@ def fleet(
 
 def _sweep(client: APIClient) -> None:
     for container in client.containers(all=True, filters={"label": f"{PREFIX}/managed"}):
-        client.remove_container(container["Id"], force=True, v=True)
+        with suppress(APIError):  # a reaper's last visit may be at it
+            client.remove_container(container["Id"], force=True, v=True)
     for network in client.networks(names=[PREFIX]):  # every network whose name contains it
         client.remove_network(network["Id"])

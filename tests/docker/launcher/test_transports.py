@@ -130,18 +130,18 @@ def test_a_half_written_certificate_costs_a_retry_and_not_a_restart(fleet: Load,
 
 
 def test_a_run_is_launched_over_ssh(fleet: Load, docker: APIClient, ssh: SshEndpoint) -> None:
-    assert launched(fleet(host=ssh.host(), read_timeout=10), docker) == "running"
+    assert launched(fleet(host=ssh.host()), docker) == "running"
 
 
 def test_an_ssh_server_that_is_not_in_known_hosts_is_refused(fleet: Load, ssh: SshEndpoint) -> None:
     (ssh.home / ".ssh" / "known_hosts").write_text("")
-    instance = fleet(host=ssh.host(), read_timeout=10)
+    instance = fleet(host=ssh.host())
     with pytest.raises(HostUnreachable, match="not found in known_hosts"), connection(instance).api():
         pass
 
 
 def test_an_ssh_connection_that_broke_is_opened_again(fleet: Load, ssh: SshEndpoint) -> None:
-    instance = fleet(host=ssh.host(), read_timeout=10)
+    instance = fleet(host=ssh.host())
 
     def ping() -> bool:
         with connection(instance).api() as api:

@@ -195,6 +195,15 @@ def test_the_grace_is_the_runs_or_else_its_locations_its_hosts_or_the_one_for_al
     assert container["Config"]["StopTimeout"] == min(GRACES[layer] for layer in layers)
 
 
+def test_a_registry_that_is_away_breaks_neither_health_checks_nor_cancellation(fleet: Load) -> None:
+    registry = {"url": "localhost:1", "username": "u", "password": "p"}
+    instance = fleet(host={"registry": registry})
+    run = started(instance)
+    assert instance.run_launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
+    assert instance.run_launcher.terminate(run.run_id)
+    assert canceled_within(instance, run, 30)
+
+
 def test_a_finished_run_is_not_terminated(fleet: Load) -> None:
     instance = fleet()
     run = create_run(instance, status=DagsterRunStatus.SUCCESS)

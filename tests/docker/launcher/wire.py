@@ -1,4 +1,4 @@
-"""A proxy in front of Docker's socket that counts what passes, and can fall silent as a dark host does."""
+"""A proxy in front of Docker's socket that counts what passes, and can fail as a host does."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ class Wire:
     def __init__(self) -> None:
         self.requests: list[str] = []
         self.silent_on: tuple[str, ...] = ()
+        self.cut_on: tuple[str, ...] = ()
 
     def forget(self) -> None:
         """Count from zero."""
         self.requests.clear()
 
     def note(self, chunk: bytes) -> bool:
-        """Count the requests in a chunk; say whether it may pass."""
+        """Count the requests in a chunk; say whether it may pass. Raise `OSError` to cut the connection."""
         found = [match.decode().partition("?")[0] for match in _REQUEST.findall(chunk)]
         self.requests += found
+        if any(word in request for request in found for word in self.cut_on):
+            raise ConnectionAbortedError
         return not any(word in request for request in found for word in self.silent_on)
 
 
@@ -56,8 +59,12 @@ def _accept(listener: socket.socket, docker_socket: Path, wire: Wire) -> None:
 
 
 def _pump(source: socket.socket, target: socket.socket, wire: Wire | None) -> None:
-    with suppress(OSError):
+    try:
         while chunk := source.recv(65536):
             if wire is None or wire.note(chunk):
                 target.sendall(chunk)
         target.shutdown(socket.SHUT_WR)
+    except OSError:
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)

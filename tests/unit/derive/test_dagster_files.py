@@ -114,6 +114,24 @@ def test_the_launcher_knows_each_host_with_docker_that_serves_a_location(home: P
     assert hosts["beta"]["tls"]["verify"] is True
 
 
+def test_what_a_host_offers_and_what_a_run_may_not_take_reach_the_launcher(tmp_path: Path) -> None:
+    hosts = """
+        hosts:
+          alpha: {address: 10.0.1.1}
+          beta: {address: 10.0.1.2, max_runs: 3, cpus: 4, memory: 8g, labels: {gpu: true}}
+          gamma: {address: 10.0.1.3}
+          delta: {address: 10.0.1.4, docker: none}
+        """
+    pushed = fleet_with(hosts=hosts, locations=LOCATIONS, docker="docker: {images: push}")
+    launcher = InstanceRef.from_dir(str(write(tmp_path, pushed))).run_launcher
+    assert isinstance(launcher, MultiHostDockerRunLauncher)
+    config = launcher.inst_data.config_dict if launcher.inst_data else {}
+    beta, gamma = config["docker_hosts"]
+    assert (beta["max_runs"], beta["cpus"], beta["memory"], beta["labels"]) == (3, 4.0, "8g", {"gpu": True})
+    assert not {"max_runs", "cpus", "memory", "labels"} & set(gamma)
+    assert (config["container_context"], config["pull_policy"]) == ("safe", "never")
+
+
 def test_loading_the_instance_opens_no_connection(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("a connection was opened")

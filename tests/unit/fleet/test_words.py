@@ -43,7 +43,8 @@ def test_the_small_fleet_is_correct() -> None:
         (
             "queue: {max_runs: 3}",
             "queue.max_runs",
-            "unknown key; known here are max_concurrent_runs, dequeue_interval_seconds",
+            "unknown key; known here are max_concurrent_runs, dequeue_interval_seconds, admission, "
+            "fair_sharing",
         ),
     ],
 )

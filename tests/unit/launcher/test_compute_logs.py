@@ -104,7 +104,7 @@ def test_a_process_that_writes_compute_logs_loads_no_docker_sdk_and_no_ssh() -> 
         "import sys; from dagster_multihost_launcher import PostgresComputeLogManager;"
         " assert not {'docker', 'paramiko', 'dagster_multihost_launcher.launcher'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_a_log_below_the_cap_is_stored_whole(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from dagster_docker.utils import DOCKER_CONFIG_SCHEMA
 from dagster_multihost_launcher import MultiHostDockerRunLauncher, sole
 from dagster_multihost_launcher.errors import LauncherConfigError
 from dagster_multihost_launcher.routing import nearest, pool
-from dagster_multihost_launcher.settings import Settings
+from dagster_multihost_launcher.settings import Host, Settings
 
 from tests.unit.launcher.runs import instance_from, launcher_config
 
@@ -239,6 +239,53 @@ def test_what_should_not_stay_so_loads_with_a_warning(
     with caplog.at_level(logging.WARNING):
         loaded({"docker_hosts": [{**BETA, **more}]})
     assert sentence in caplog.text
+
+
+OURS = """
+strict: true
+placement: spread
+pull_policy: if_not_present
+pull_timeout: 1200
+container_context: safe
+run_tags: {allowed: [host, labels, memory, cpus], container_kwargs: [pids_limit]}
+secret_env_files: [/etc/dagster/all.env]
+docker_hosts:
+  - host_name: beta
+    docker_url: unix:///run/docker.sock
+    location_names: [etl]
+    max_runs: 20
+    cpus: 16
+    memory: 64g
+    labels: {gpu: true, zone: a, rack: 7}
+    pull_policy: never
+    secret_env_files: [/etc/dagster/beta.env]
+    inherit_env_from_container: code-{location}
+    inherit_env_vars: [REGION]
+    inherit_networks: ["*_default"]
+locations:
+  etl:
+    image: etl:1
+    host_labels: {gpu: true}
+    placement: pack
+    pull_policy: always
+    secret_env_files: ["/etc/dagster/{location}.env"]
+  ml:
+    launcher: {module: dagster_docker, class: DockerRunLauncher, config: {image: "ml:1"}}
+"""
+
+
+def test_every_key_of_ours_means_what_it_says() -> None:
+    settings = loaded(yaml.safe_load(OURS)).settings
+    (beta,), etl = settings.hosts, settings.location("etl")
+    assert (beta.max_runs, beta.cpus, beta.memory) == (20, 16.0, 64 * 2**30)
+    assert beta.labels == {"gpu": "true", "zone": "a", "rack": "7"}
+    assert etl.host_labels.items() <= beta.labels.items()
+    assert (settings.placement, etl.placement) == ("spread", "pack")
+    assert settings.pull_policy_for(beta, etl) == "always"
+    assert settings.pull_policy_for(beta, settings.location("ml")) == "never"
+    assert settings.pull_policy_for(Host(name="gamma"), settings.location("ml")) == "if_not_present"
+    assert settings.run_tags.container_kwargs == {"pids_limit"}
+    assert settings.location("ml").launcher is not None
 
 
 OTHER = {"module": "dagster_docker", "class": "DockerRunLauncher", "config": {"image": "ml:1"}}

@@ -68,6 +68,16 @@ def test_a_run_canceled_during_the_pull_stays_canceled(instance: DagsterInstance
     assert reloaded(instance, run).status == DagsterRunStatus.CANCELING
 
 
+def test_without_a_start_time_out_no_starting_event_is_added(tmp_path: Path) -> None:
+    without = {"run_monitoring": {"enabled": True, "start_timeout_seconds": 0}}
+    with instance_from(tmp_path, {**launcher_config(), **without}) as instance:
+        run = starting_for(instance, 0)
+        clock = iter((0.0, 1000.0))
+        PullReport(instance, run, lambda: next(clock))("Pulling etl:1 on beta")
+        events = instance.all_logs(run.run_id, of_type=DagsterEventType.PIPELINE_STARTING)
+        assert len(events) == 1
+
+
 def test_progress_is_said_at_once_and_then_every_ten_seconds(instance: DagsterInstance) -> None:
     run = starting_for(instance, 0)
     seconds = iter(range(22))
