@@ -33,7 +33,7 @@ need() {
 run() {
     case $1 in
     unit) python -m pytest tests/unit --numprocesses 2 --dist loadfile ;;
-    component) need haproxy postgresql pgbouncer openssl socat && python -m pytest tests/component ;;
+    component) need haproxy postgresql pgbouncer openssl socat nftables iproute2 && python -m pytest tests/component ;;
     docker) need openssl && python -m dagfleet.lab.prepare && python -m pytest tests/docker ;;
     molecule) python -m dagfleet.lab.prepare && scripts/molecule.sh test ;;
     e2e) need chromium openssl && python -m dagfleet.lab.prepare && python -m pytest tests/e2e ;;
