@@ -36,7 +36,7 @@ def _parts(part: Schema, root: Schema, path: str = "") -> Iterator[tuple[str, Sc
     """Yield every mapping that has keys of its own, outermost first, with its path: `hosts.<name>.ssh`."""
     yield path, part
     for key, value in part["properties"].items():
-        if inner := _inner(value, root):
+        if inner := _inner(value, root) or _inner(value.get("items", {}), root):
             step, target = inner
             yield from _parts(target, root, f"{path}.{key}{step}".lstrip("."))
 

@@ -139,9 +139,12 @@ def _run(
     from dagfleet.phases.locking import Lock
     from dagfleet.phases.phase import run
     from dagfleet.phases.surveying import Look
+    from dagfleet.pki import Authorities
 
     fleet_file = settings.fleet_file()
     hosts = selected_hosts(fleet_file, limit)
+    # Authorities are made by an apply alone; here a store that is missing or damaged ends it all.
+    Authorities.load(fleet_file.state / "pki")
     command = f"dagfleet certs {what}"
     with working(settings, fleet_file, hosts, log="certs", command=command) as work:
         work.wait = wait

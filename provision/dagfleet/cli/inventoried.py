@@ -85,7 +85,7 @@ def place(fleet: "Fleet", spec: CertificateSpec) -> str:
         "launcher": "daemon",
         "gateway": "to code servers",
         "mesh-client": "to the database",
-    }[spec.name]
+    }.get(spec.name, spec.host)
 
 
 def _held(

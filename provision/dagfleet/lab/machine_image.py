@@ -35,7 +35,7 @@ DOCKER_DROP_IN = """\
 ExecStart=
 ExecStart=/bin/sh -c 'parent=$$(sed -n "s/^[0-9]*:freezer://p" /proc/1/cgroup); \
 exec /usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock \
-$${parent:+--cgroup-parent=$$parent}'
+$${parent:+--cgroup-parent=$$parent} "$$@"' dockerd
 """
 
 # Host keys are a machine's own: made at its first boot, never part of the image.

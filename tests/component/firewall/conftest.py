@@ -164,7 +164,7 @@ def _render(directory: Path) -> None:
         "base_private_subnets": [CONTAINERS],
         "base_container_doors": [{"source": CONTAINERS, "address": GATEWAY, "ports": [6432]}],
     }
-    tables = {
+    tables: dict[str, dict[str, object]] = {
         "plain": {},
         "narrow": {
             "base_ssh_sources": both_operators,

@@ -3,10 +3,12 @@
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from dagfleet.cli.certificates import print_json, print_table
 from dagfleet.cli.inventoried import Held, Inventoried, Trusted, place
+from dagfleet.cli.main import run
 from dagfleet.cli.terminal import WIDTH, Terminal
 from dagfleet.derive.certificates import certificates
 from dagfleet.errors import UnreachableError
@@ -81,3 +83,20 @@ def test_json_has_the_whole_fingerprint_and_the_same_facts(found: Inventoried) -
     assert said["rotations"][0]["step"] == 3
     assert said["unreachable"] == {"delta": "delta (10.0.1.4:22) cannot be reached: no answer"}
     assert [each["name"] for each in said["authorities"]] == ["prod mesh g1"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["renew"], ["rotate-ca", "mesh"], ["revoke", "reader"], ["export", "reader", "--out", "monitoring"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_fleet_that_was_never_applied_gets_no_authorities_by_the_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    (tmp_path / "fleet.yml").write_text(FLEET)
+    (tmp_path / "reporting").mkdir()
+    assert run(["-f", str(tmp_path / "fleet.yml"), "certs", *arguments]) == 3
+    said = capsys.readouterr().err
+    assert "holds no certificate authorities" in said
+    assert "run: dagfleet apply" in said.lower()
+    assert not (tmp_path / ".dagfleet" / "pki").exists()
