@@ -35,10 +35,12 @@ run() {
     unit) python -m pytest tests/unit --numprocesses 2 --dist loadfile ;;
     component) need haproxy postgresql pgbouncer openssl && python -m pytest tests/component ;;
     # Both plugins again, with the older Dagster that they support; they use nothing else of this project.
+    # What kills daemons for minutes proves PostgreSQL's part, which is the same.
     older)
         need postgresql && scripts/environment.sh dagster-1.12 coordinator launcher &&
             .build/environments/dagster-1.12/bin/python -m pytest --numprocesses 2 --dist loadfile \
-                tests/{unit,component}/{coordinator,queue,launcher}
+                tests/{unit,component}/{coordinator,queue,launcher} \
+                --ignore tests/component/queue/test_nothing_lost.py
         ;;
     docker) need openssl && python -m dagfleet.lab.prepare && python -m pytest tests/docker ;;
     molecule) python -m dagfleet.lab.prepare && scripts/molecule.sh test ;;
