@@ -125,15 +125,17 @@ class FleetQueueDaemon(IntervalDaemon[Context]):
     ) -> DaemonIterator:
         """React to what changes while this process leads; stand by while it does not."""
         term: int | None = None
+        leads: bool | None = None
         chores = _Chores()
         more = False
         while not shutdown_event.is_set():
             yield None
             changes = parts.mailbox.take(0 if more else self._patience())
             epoch, now = leadership.epoch, time.time()
-            if epoch != term:
-                self._observer.leading(leads=epoch is not None)
-                self._logger.info("This process %s.", "leads the queue" if epoch else "stands by")
+            if leads != (epoch is not None):
+                leads = epoch is not None
+                self._observer.leading(leads=leads)
+                self._logger.info("This process %s.", "leads the queue" if leads else "stands by")
             try:
                 if epoch is None:
                     more, term = False, None
