@@ -164,10 +164,8 @@ class PostgresLedger:
 
     def expire(self, runs: Sequence[QueuedRun], seconds: int, now: float) -> Collection[str]:
         """Cancel in one statement those that were queued `seconds` ago and still are."""
-        pairs = [
-            events.canceled(run.run_id, run.job_name, f"Expired after {seconds} s in the queue.", now)
-            for run in runs
-        ]
+        message = f"This run expired after {seconds} s in the queue."
+        pairs = [events.canceled(run.run_id, run.job_name, message, now) for run in runs]
         found = self._execute(
             statements.EXPIRE,
             ids=[run.run_id for run in runs],
