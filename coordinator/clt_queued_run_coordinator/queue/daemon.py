@@ -6,6 +6,7 @@ from threading import Event
 
 from dagster._daemon.daemon import DaemonIterator, IntervalDaemon
 from dagster._daemon.utils import DaemonErrorCapture
+from sqlalchemy.exc import ProgrammingError
 
 from clt_queued_run_coordinator.queue.holds import Holds
 from clt_queued_run_coordinator.queue.leadership import Leadership
@@ -85,11 +86,14 @@ class FleetQueueDaemon(IntervalDaemon[Context]):
         instance = workspace_process_context.instance
         mailbox = Mailbox()
         engine = pool.engine(instance)
+        why_not = "runs and events are not in one PostgreSQL database"
+        if engine is not None:
+            try:
+                migration.ensure(engine)
+            except ProgrammingError as error:
+                engine, why_not = None, f"its tables cannot be made: {error.orig}".strip()
         if engine is None:
-            self._logger.info(
-                "Runs and events are not in one PostgreSQL database: the queue is read every %g s.",
-                self.interval_seconds,
-            )
+            self._logger.warning("The queue is read every %g s: %s.", self.interval_seconds, why_not)
             plain = PlainLedger(instance, page_size=self._page_size)
             yield from self._poll(
                 assemble(workspace_process_context, ledger=plain, mailbox=mailbox, holds=self._holds,
@@ -97,7 +101,6 @@ class FleetQueueDaemon(IntervalDaemon[Context]):
                 shutdown_event,
             )  # fmt: skip
             return
-        migration.ensure(engine)
         me = identity()
         leadership = Leadership(engine, identity=me, mailbox=mailbox)
         ledger = PostgresLedger(engine, identity=me)
