@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
-from dagster_postgres.utils import create_pg_engine, retry_pg_creation_fn
+from dagster._core.storage.sql import create_engine
+from dagster_postgres.utils import retry_pg_creation_fn
 from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.pool import NullPool
@@ -100,6 +101,15 @@ class Batch:
     data: bytes
 
 
+def _engine(url: str, token_provider: "PgTokenProvider | None", **options: Any) -> Engine:
+    if token_provider is None:
+        return create_engine(url, **options)
+    from dagster_postgres.utils import create_pg_engine  # 1.12 knows no tokens
+
+    made: Engine = create_pg_engine(url, token_provider=token_provider, **options)
+    return made
+
+
 class LogTable:
     """Reads and appends, each in one short connection; building it does no I/O."""
 
@@ -107,9 +117,9 @@ class LogTable:
         self, url: str, *, create: bool = True, token_provider: "PgTokenProvider | None" = None
     ) -> None:
         asked = make_url(url).query
-        self._engine: Engine = create_pg_engine(
+        self._engine = _engine(
             url,
-            token_provider=token_provider,
+            token_provider,
             poolclass=NullPool,
             hide_parameters=True,
             connect_args={key: value for key, value in _CONNECTION.items() if key not in asked},
