@@ -18,7 +18,7 @@ logger = logging.getLogger("dagster.daemon.FleetQueueDaemon")
 # without closing its connection is taken for dead after the lease.
 TRY_SECONDS = 0.5
 RENEW_SECONDS = 1.0
-LEASE_SECONDS = 4.0
+LEASE_SECONDS = 3.5
 RECONNECT_SECONDS = 0.5
 
 # The advisory lock's key as pg_locks shows it: two halves.
