@@ -57,10 +57,12 @@ run() {
     case $1 in
     unit) python -m pytest tests/unit --numprocesses 2 --dist loadfile ;;
     # Both plugins again, with the older Dagster that they support; they use nothing else of this project.
+    # What kills daemons for minutes proves PostgreSQL's part, which is the same.
     older)
         scripts/environment.sh dagster-1.12 coordinator launcher &&
             .build/environments/dagster-1.12/bin/python -m pytest --numprocesses 2 --dist loadfile \
-                tests/{unit,component}/{coordinator,queue,launcher}
+                tests/{unit,component}/{coordinator,queue,launcher} \
+                --ignore tests/component/queue/test_nothing_lost.py
         ;;
     component | docker | e2e) python -m pytest "tests/$1" ;;
     molecule) scripts/molecule.sh test ;;

@@ -6,6 +6,7 @@ from threading import Event
 
 from dagster._daemon.daemon import DaemonIterator, IntervalDaemon
 from dagster._daemon.utils import DaemonErrorCapture
+from sqlalchemy.exc import ProgrammingError
 
 from clt_queued_run_coordinator.queue.holds import Holds
 from clt_queued_run_coordinator.queue.leadership import Leadership
@@ -85,11 +86,14 @@ class FleetQueueDaemon(IntervalDaemon[Context]):
         instance = workspace_process_context.instance
         mailbox = Mailbox()
         engine = pool.engine(instance)
+        why_not = "runs and events are not in one PostgreSQL database"
+        if engine is not None:
+            try:
+                migration.ensure(engine)
+            except ProgrammingError as error:
+                engine, why_not = None, f"its tables cannot be made: {error.orig}".strip()
         if engine is None:
-            self._logger.info(
-                "Runs and events are not in one PostgreSQL database: the queue is read every %g s.",
-                self.interval_seconds,
-            )
+            self._logger.warning("The queue is read every %g s: %s.", self.interval_seconds, why_not)
             plain = PlainLedger(instance, page_size=self._page_size)
             yield from self._poll(
                 assemble(workspace_process_context, ledger=plain, mailbox=mailbox, holds=self._holds,
@@ -97,7 +101,6 @@ class FleetQueueDaemon(IntervalDaemon[Context]):
                 shutdown_event,
             )  # fmt: skip
             return
-        migration.ensure(engine)
         me = identity()
         leadership = Leadership(engine, identity=me, mailbox=mailbox)
         ledger = PostgresLedger(engine, identity=me)
@@ -125,15 +128,17 @@ class FleetQueueDaemon(IntervalDaemon[Context]):
     ) -> DaemonIterator:
         """React to what changes while this process leads; stand by while it does not."""
         term: int | None = None
+        leads: bool | None = None
         chores = _Chores()
         more = False
         while not shutdown_event.is_set():
             yield None
             changes = parts.mailbox.take(0 if more else self._patience())
             epoch, now = leadership.epoch, time.time()
-            if epoch != term:
-                self._observer.leading(leads=epoch is not None)
-                self._logger.info("This process %s.", "leads the queue" if epoch else "stands by")
+            if leads != (epoch is not None):
+                leads = epoch is not None
+                self._observer.leading(leads=leads)
+                self._logger.info("This process %s.", "leads the queue" if leads else "stands by")
             try:
                 if epoch is None:
                     more, term = False, None

@@ -15,6 +15,7 @@ from clt_queued_run_coordinator.queue.ledger import Ledger
 from clt_queued_run_coordinator.queue.limits import Limits
 from clt_queued_run_coordinator.queue.mailbox import Changes
 from clt_queued_run_coordinator.queue.observer import Observer
+from clt_queued_run_coordinator.queue.reason import Reason
 from clt_queued_run_coordinator.queue.runs import ActiveRun, Kind, QueuedRun
 from clt_queued_run_coordinator.queue.selection import Selection, select
 from clt_queued_run_coordinator.queue.snapshot import Pause, Pool, Snapshot
@@ -28,6 +29,8 @@ EXPLAIN_AFTER_SECONDS = 10.0
 EXPLAIN_BATCH = 200
 EXPIRE_BATCH = 500
 
+# What is over in a moment is not worth a line in a run's log.
+_PASSING = {"next", "busy"}
 _ACTIVE = {"starting", "started", "canceling"}
 
 
@@ -155,14 +158,17 @@ class Dispatcher:
         """Write on runs that have waited a while what they wait for, where that changed; return how many."""
         selection: Selection | None = None
         sentences: dict[QueuedRun, str] = {}
-        reasons: dict[Kind, str] = {}
+        reasons: dict[Kind, Reason] = {}
         for run in self._index.queued.values():
             if now - run.queued_at < EXPLAIN_AFTER_SECONDS:
                 continue
             selection = selection or select(self._snapshot(now))
-            sentence = reasons.get(run.kind)
-            if sentence is None:
-                sentence = reasons[run.kind] = selection.reason(run.kind).sentence
+            reason = reasons.get(run.kind)
+            if reason is None:
+                reason = reasons[run.kind] = selection.reason(run.kind)
+            if reason.cause in _PASSING:
+                continue
+            sentence = reason.sentence
             if self._explained.get(run.run_id) != sentence:
                 sentences[run] = sentence
                 if len(sentences) == EXPLAIN_BATCH:

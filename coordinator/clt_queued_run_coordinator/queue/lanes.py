@@ -13,9 +13,14 @@ logger = logging.getLogger("dagster.daemon.FleetQueueDaemon")
 WIDTH = 8
 # A launcher that only sends a request is fed in batches; one that waits for a host is handed one run at a
 # time, so that a crash leaves as few launches in doubt as there are workers.
-FAST_SECONDS = 0.005
-FAST_BATCH = 50
-FAST_ROOM = 200
+FAST_SECONDS = 0.05
+BATCH_SECONDS = 0.25
+LARGEST_BATCH = 50
+# What waits in a lane is STARTING already: about a second's worth, so that nothing waits long.
+ROOM_SECONDS = 1.0
+LARGEST_ROOM = 200
+# A first launch that takes longer is slow, before it has come back.
+SURELY_SLOW_SECONDS = 1.0
 # Dagster fails a run that is STARTING for 180 s: what waits behind a launch that hangs goes back long before.
 STUCK_SECONDS = 10.0
 IDLE_SECONDS = 5.0
@@ -62,7 +67,7 @@ class Lane:
         with self._condition:
             behind = len(self._waiting) + sum(map(len, self._batches))
             if self._fast():
-                return max(0, FAST_ROOM - behind)
+                return max(0, self._worth(ROOM_SECONDS, LARGEST_ROOM) - behind)
             return max(0, self._width - len(self._launching) - behind)
 
     def holding(self) -> set[str]:
@@ -76,6 +81,9 @@ class Lane:
         late = _now() - STUCK_SECONDS
         taken: list[Claimed] = []
         with self._condition:
+            if self._seconds is None and self._waiting and _now() - self._waiting[0][0] > SURELY_SLOW_SECONDS:
+                self._seconds = SURELY_SLOW_SECONDS
+                self._hire()
             for line in (self._waiting, *self._batches):
                 while line and line[0][0] < late:
                     taken.append(line.popleft()[1])
@@ -92,8 +100,13 @@ class Lane:
     def _fast(self) -> bool:
         return self._seconds is not None and self._seconds < FAST_SECONDS
 
+    def _worth(self, seconds: float, largest: int) -> int:
+        """Return how many launches take so many seconds."""
+        return min(largest, max(1, int(seconds / max(self._seconds or 1.0, 1e-6))))
+
     def _hire(self) -> None:
-        wanted = 1 if self._fast() else min(self._width, len(self._launching) + len(self._waiting))
+        slow = self._seconds is not None and not self._fast()
+        wanted = min(self._width, len(self._launching) + len(self._waiting)) if slow else 1
         while self._workers < wanted:
             self._workers += 1
             name = f"dagfleet-launch-{self._name}"
@@ -121,7 +134,7 @@ class Lane:
                 self._workers -= 1
                 self._batches = [other for other in self._batches if other is not batch]
                 return None
-            size = FAST_BATCH if self._fast() else 1
+            size = self._worth(BATCH_SECONDS, LARGEST_BATCH) if self._fast() else 1
             batch.extend(self._waiting.popleft() for _ in range(min(size, len(self._waiting))))
             done, self._done = self._done, []
             self._settling.update(claim.run_id for claim in done)

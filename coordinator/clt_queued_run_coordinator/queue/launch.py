@@ -40,6 +40,8 @@ class Launch:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._instance = instance
+        # The instance makes its launcher when it is first asked, and two threads that ask at once get two.
+        self._launcher = instance.run_launcher
         self._ledger = ledger
         self._holds = holds
         self._observer = observer
@@ -56,7 +58,7 @@ class Launch:
             return False
         try:
             context = LaunchRunContext(dagster_run=run, workspace=self._workspace())
-            self._instance.run_launcher.launch_run(context)
+            self._launcher.launch_run(context)
         except Exception as error:
             retry_after = getattr(error, "retry_after_seconds", None)
             if retry_after is not None:

@@ -18,13 +18,14 @@ logger = logging.getLogger("dagster.daemon.FleetQueueDaemon")
 # without closing its connection is taken for dead after the lease.
 TRY_SECONDS = 0.5
 RENEW_SECONDS = 1.0
-LEASE_SECONDS = 4.0
+LEASE_SECONDS = 3.5
 RECONNECT_SECONDS = 0.5
 
 # The advisory lock's key as pg_locks shows it: two halves.
 _DEPOSE = """
 select pg_terminate_backend(l.pid) from pg_locks l, dagfleet_queue_leader d
-where l.locktype = 'advisory' and l.granted and l.pid = d.backend
+where l.locktype = 'advisory' and l.granted
+    and l.database = (select oid from pg_database where datname = current_database())
     and (l.classid::bigint << 32 | l.objid::bigint) = %(lock)s
     and d.renewed_at < now() - make_interval(secs => %(lease)s)
 """

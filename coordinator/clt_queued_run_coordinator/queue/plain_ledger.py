@@ -119,7 +119,7 @@ class PlainLedger:
         for queued in runs:
             run = self._instance.get_run_by_id(queued.run_id)
             if run and run.status == DagsterRunStatus.QUEUED:
-                message = f"Expired after {seconds} s in the queue."
+                message = f"This run expired after {seconds} s in the queue."
                 self._instance.report_run_canceling(run, message=message)
                 self._instance.report_run_canceled(run, message=message)
                 expired.append(run.run_id)

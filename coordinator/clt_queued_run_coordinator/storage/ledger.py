@@ -12,6 +12,9 @@ from clt_queued_run_coordinator.queue.ledger import Claim, Claimed, Reading
 from clt_queued_run_coordinator.queue.runs import QueuedRun
 from clt_queued_run_coordinator.queue.snapshot import Hold, Pause
 from clt_queued_run_coordinator.storage import events, rows, statements
+from clt_queued_run_coordinator.storage.together import Together
+
+_HandOver = tuple[Sequence[Claim], Sequence[Claim]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class PostgresLedger:
         self._identity = identity
         self.epoch = 0
         self._tokens = itertools.count(1)
+        # Fifty lanes that each lock the leader's row keep each other waiting.
+        self._hand_overs: Together[_HandOver, Collection[str]] = Together(self._hand_over)
 
     def everything(self, keys: frozenset[str]) -> Reading:
         """Read all queued and active runs."""
@@ -83,7 +88,12 @@ class PostgresLedger:
         ]
 
     def hand_over(self, claims: Sequence[Claim], done: Sequence[Claim]) -> Collection[str]:
-        """Note what goes to its launcher and forget what came back, in one statement."""
+        """Note what goes to its launcher and forget what came back, one statement for all who ask."""
+        return self._hand_overs((claims, done))
+
+    def _hand_over(self, asked: Sequence[_HandOver]) -> Collection[str]:
+        claims = [claim for some, _ in asked for claim in some]
+        done = [claim for _, some in asked for claim in some]
         over = {"done": [claim.run_id for claim in done], "done_tokens": [claim.token for claim in done]}
         if not claims:
             self._execute(statements.DONE, **over, identity=self._identity)
@@ -154,10 +164,8 @@ class PostgresLedger:
 
     def expire(self, runs: Sequence[QueuedRun], seconds: int, now: float) -> Collection[str]:
         """Cancel in one statement those that were queued `seconds` ago and still are."""
-        pairs = [
-            events.canceled(run.run_id, run.job_name, f"Expired after {seconds} s in the queue.", now)
-            for run in runs
-        ]
+        message = f"This run expired after {seconds} s in the queue."
+        pairs = [events.canceled(run.run_id, run.job_name, message, now) for run in runs]
         found = self._execute(
             statements.EXPIRE,
             ids=[run.run_id for run in runs],

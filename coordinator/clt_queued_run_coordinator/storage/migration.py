@@ -84,12 +84,17 @@ create trigger dagfleet_queue_run_deleted after delete on runs for each row
 drop trigger if exists dagfleet_queue_pauses_changed on dagfleet_queue_pauses;
 create trigger dagfleet_queue_pauses_changed after insert or update or delete on dagfleet_queue_pauses
     for each statement execute function dagfleet_queue_told('pauses');
-drop trigger if exists dagfleet_queue_pools_limited on concurrency_limits;
-create trigger dagfleet_queue_pools_limited after insert or update or delete on concurrency_limits
-    for each statement execute function dagfleet_queue_told('pools');
-drop trigger if exists dagfleet_queue_pools_freed on concurrency_slots;
-create trigger dagfleet_queue_pools_freed after update or delete on concurrency_slots
-    for each statement execute function dagfleet_queue_told('pools');
+do $$
+declare named text;
+begin
+    -- A database that `dagster instance migrate` has not reached yet may lack one of these.
+    foreach named in array array['concurrency_limits', 'concurrency_slots', 'pending_steps'] loop
+        continue when to_regclass(named) is null;
+        execute 'drop trigger if exists dagfleet_queue_pools on ' || named;
+        execute 'create trigger dagfleet_queue_pools after insert or update or delete on ' || named
+            || ' for each statement execute function dagfleet_queue_told(''pools'')';
+    end loop;
+end $$;
 """
 
 

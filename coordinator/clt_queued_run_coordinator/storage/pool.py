@@ -43,14 +43,18 @@ def _unwrapped(storage: Any, view: Any, part: str) -> Any:
 
 
 def _pooled(storage: Any) -> sqlalchemy.Engine:
+    create: Any
     arguments = [storage.postgres_url]
     # Of 1.13 only: how to log in with a short-lived token.
     if hasattr(storage, "_token_provider"):
-        from dagster_postgres.utils import create_pg_engine as create
+        from dagster_postgres.utils import create_pg_engine
 
+        create = create_pg_engine
         arguments.append(storage._token_provider)
     else:
-        from dagster._core.storage.sql import create_engine as create
+        from dagster._core.storage.sql import create_engine
+
+        create = create_engine
     made: sqlalchemy.Engine = create(
         *arguments,
         isolation_level="AUTOCOMMIT",

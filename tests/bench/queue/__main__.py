@@ -40,6 +40,8 @@ class Effort:
     repetitions: int
     window: float
     scenarios: tuple[scenarios.Scenario, ...]
+    sizes: tuple[int, ...]
+    bounced: tuple[int, ...]
     stock_passes: int
     stock_wakes: int
     our_wakes: int
@@ -47,8 +49,14 @@ class Effort:
     submits: int
 
 
-QUICK = Effort(1, 2.0, (scenarios.EACH,), 1, 2, 60, 15, 25)
-FULL = Effort(3, 8.0, scenarios.ALL, 2, 5, 200, 15, 60)
+QUICK = Effort(
+    repetitions=1, window=1.5, scenarios=(scenarios.EACH,), sizes=(SMALL, BIG), bounced=(MIDDLE,),
+    stock_passes=1, stock_wakes=2, our_wakes=60, our_passes=15, submits=10,
+)  # fmt: skip
+FULL = Effort(
+    repetitions=3, window=8, scenarios=scenarios.ALL, sizes=(SMALL, MIDDLE, BIG), bounced=(MIDDLE, BIG),
+    stock_passes=2, stock_wakes=5, our_wakes=200, our_passes=15, submits=60,
+)  # fmt: skip
 
 
 class Bench:
@@ -93,6 +101,8 @@ class Bench:
         keys = scenarios.EACH.draining()
         for size in (MIDDLE, BIG):
             for who, bounced in (("stock", False), ("bounced", True), ("ours", False)):
+                if bounced and size not in self.effort.bounced:
+                    continue
                 worker = self.workers["ours" if who == "ours" else "stock"]
                 # Dagster's daemon is given a window, ours the whole queue.
                 seen = drain(
@@ -104,7 +114,7 @@ class Bench:
     def react(self) -> None:
         """Launch one run out of many: Dagster's single pass, and ours from the freed slot to the launch."""
         for scenario in self.effort.scenarios:
-            for size in (SMALL, MIDDLE, BIG):
+            for size in self.effort.sizes:
                 self.passes["stock", scenario.name, size] += passes(
                     self.server, self.workers["stock"], self.copy(size), scenario.one_free(),
                     times=self.effort.stock_passes,
@@ -119,7 +129,13 @@ class Bench:
         """Free a slot of a queue of 10 000 while the daemon's loop runs."""
         keys = scenarios.EACH.full()
         seconds, _ = reactions(
-            self.server, self.workers["stock"], self.copy(BIG), keys, times=self.effort.stock_wakes, apart=2
+            self.server,
+            self.workers["stock"],
+            self.copy(BIG),
+            keys,
+            times=self.effort.stock_wakes,
+            apart=2,
+            warm=False,
         )
         self.wakes["stock"] += seconds
         seconds, connections = reactions(
@@ -172,6 +188,8 @@ class Bench:
             ours = median(seen.rate for seen in self.drains["ours", size])
             for who, name in (("stock", "Dagster"), ("bounced", "Dagster, PgBouncer"), ("ours", "ours")):
                 seen = self.drains[who, size]
+                if not seen:
+                    continue
                 rows.append((
                     f"{size}", name, spread([each.rate for each in seen]),
                     f"{ours / median(each.rate for each in seen):.1f}",
@@ -191,7 +209,7 @@ class Bench:
     def _passes(self) -> str:
         rows = []
         for scenario in self.effort.scenarios:
-            for size in (SMALL, MIDDLE, BIG):
+            for size in self.effort.sizes:
                 theirs = self.passes["stock", scenario.name, size]
                 ours = self.passes["ours", scenario.name, size]
                 rows.append((

@@ -148,7 +148,14 @@ def passes(server: Server, worker: Worker, database: str, keys: dict[str, Any], 
 
 
 def reactions(
-    server: Server, worker: Worker, database: str, keys: dict[str, Any], *, times: int, apart: float
+    server: Server,
+    worker: Worker,
+    database: str,
+    keys: dict[str, Any],
+    *,
+    times: int,
+    apart: float,
+    warm: bool = True,
 ) -> tuple[list[float], int]:
     """Free a slot of a full queue again and again: the seconds from each commit to the next launch.
 
@@ -161,13 +168,18 @@ def reactions(
         with connection.cursor() as cursor:
             # The daemon reads the queue and finds it full.
             time.sleep(1 + apart)
-            _free(cursor, first=True)
-            worker.launches.get(timeout=PATIENCE)
+            if warm:
+                _free(cursor, first=True)
+                worker.launches.get(timeout=PATIENCE)
+            # PostgreSQL counts a session, this one too, a second after it came.
+            time.sleep(1.2)
+            cursor.execute("select 1")
+            time.sleep(0.2)
             sessions = server.usage(database).sessions
             for number in range(times):
                 # Not in step with anything that the daemon does at intervals.
                 time.sleep((0.2 + number * 0.618 % 0.8) * apart)
-                freed = _free(cursor)
+                freed = _free(cursor, first=not warm)
                 _, launched = worker.launches.get(timeout=PATIENCE)
                 seconds.append(launched - freed)
         connection.close()

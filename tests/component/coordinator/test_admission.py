@@ -20,8 +20,8 @@ def by(deployment: Deployment, user: str, **kwargs: object) -> DagsterRun:
     return deployment.submit(deployment.create(**kwargs), SimpleNamespace(headers={"X-Dagfleet-User": user}))
 
 
-def test_without_admission_nothing_is_refused_or_translated(deployment: Load) -> None:
-    deployed = deployment()
+def test_without_admission_nothing_is_refused_or_translated(on_postgres: Load) -> None:
+    deployed = on_postgres()
     run = deployed.submitted(tags={"dagster/priority": "critical"})
     assert run.status == DagsterRunStatus.QUEUED
     assert run.tags["dagster/priority"] == "critical"
@@ -58,23 +58,23 @@ def test_a_users_queued_and_active_runs_count_and_ended_ones_do_not(deployment: 
 @pytest.mark.parametrize(
     "status", [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 )
-def test_an_active_run_counts_for_its_user(deployment: Load, status: DagsterRunStatus) -> None:
-    deployed = deployment(admission={"max_runs_per_user": 1}, **HEADER)
+def test_an_active_run_counts_for_its_user(on_postgres: Load, status: DagsterRunStatus) -> None:
+    deployed = on_postgres(admission={"max_runs_per_user": 1}, **HEADER)
     deployed.create(status=status, tags={"user": "ada"})
     assert by(deployed, "ada").status == DagsterRunStatus.FAILURE
 
 
-def test_a_user_does_not_escape_the_cap_by_claiming_to_be_another(deployment: Load) -> None:
-    deployed = deployment(admission={"max_runs_per_user": 1}, **HEADER)
+def test_a_user_does_not_escape_the_cap_by_claiming_to_be_another(on_postgres: Load) -> None:
+    deployed = on_postgres(admission={"max_runs_per_user": 1}, **HEADER)
     by(deployed, "mallory")
     assert by(deployed, "mallory", tags={"user": "ada"}).status == DagsterRunStatus.FAILURE
 
 
-def test_automation_is_no_user_unless_the_configuration_says_so(deployment: Load) -> None:
+def test_automation_is_no_user_unless_the_configuration_says_so(on_postgres: Load) -> None:
     backfill = {"tags": {"dagster/backfill": "abcdefgh"}}
-    deployed = deployment(admission={"max_runs_per_user": 1})
+    deployed = on_postgres(admission={"max_runs_per_user": 1})
     assert {deployed.submitted(**backfill).status for _ in range(3)} == {DagsterRunStatus.QUEUED}
-    strict = deployment(admission={"max_runs_per_user": 1, "uncapped_users": []})
+    strict = on_postgres(admission={"max_runs_per_user": 1, "uncapped_users": []})
     strict.submitted(**backfill)
     assert strict.submitted(**backfill).status == DagsterRunStatus.FAILURE
 
@@ -107,8 +107,8 @@ def test_a_full_queue_is_swept_of_stale_runs_before_anybody_is_refused(deploymen
     assert "expired after 60 s in the queue" in over
 
 
-def test_a_run_that_is_not_yet_stale_keeps_its_place(deployment: Load) -> None:
-    deployed = deployment(admission={"max_queue_size": 1, "stale_timeout_seconds": 600})
+def test_a_run_that_is_not_yet_stale_keeps_its_place(on_postgres: Load) -> None:
+    deployed = on_postgres(admission={"max_queue_size": 1, "stale_timeout_seconds": 600})
     waiting = created_ago(deployed, seconds=30)
     assert deployed.submitted().status == DagsterRunStatus.FAILURE
     assert deployed.stored(waiting).status == DagsterRunStatus.QUEUED
@@ -130,8 +130,8 @@ def test_a_re_execution_of_a_refused_run_does_not_look_refused(deployment: Load)
     assert not deployed.stored(again).tags.get("queue/refused")
 
 
-def test_a_refused_run_stays_refused_when_it_is_submitted_again(deployment: Load) -> None:
-    deployed = deployment(admission={"max_queue_size": 1})
+def test_a_refused_run_stays_refused_when_it_is_submitted_again(on_postgres: Load) -> None:
+    deployed = on_postgres(admission={"max_queue_size": 1})
     first = deployed.submitted()
     refused = deployed.submitted()
     deployed.instance.report_run_canceled(first)
@@ -140,9 +140,9 @@ def test_a_refused_run_stays_refused_when_it_is_submitted_again(deployment: Load
     assert kinds == {"PIPELINE_FAILURE": 1}
 
 
-def test_rules_that_are_switched_off_refuse_nothing(deployment: Load) -> None:
+def test_rules_that_are_switched_off_refuse_nothing(on_postgres: Load) -> None:
     off = {"max_queue_size": -1, "max_runs_per_user": -1, "stale_timeout_seconds": -1}
-    deployed = deployment(admission=off)
+    deployed = on_postgres(admission=off)
     assert {deployed.submitted().status for _ in range(3)} == {DagsterRunStatus.QUEUED}
 
 

@@ -56,8 +56,8 @@ def test_list_shows_runs_in_the_order_of_launching_and_what_each_waits_for(
     assert max(map(len, (heading, first, totals))) <= 100
 
 
-def test_list_can_be_narrowed_and_read_by_machines(deployment: Load, command: Command) -> None:
-    deployed = deployment()
+def test_list_can_be_narrowed_and_read_by_machines(on_postgres: Load, command: Command) -> None:
+    deployed = on_postgres()
     run = deployed.submitted(location="etl")
     deployed.submitted(location="ml")
     document = json.loads(command(deployed, "list", "--location", "etl", "--json").stdout)
@@ -66,8 +66,8 @@ def test_list_can_be_narrowed_and_read_by_machines(deployment: Load, command: Co
     assert (found["run_id"], found["location"], found["priority"]) == (run.run_id, "etl", 0)
 
 
-def test_an_empty_queue_is_one_line(deployment: Load, command: Command) -> None:
-    assert command(deployment(), "list").stdout == "0 queued, 0 active of 10\n"
+def test_an_empty_queue_is_one_line(on_postgres: Load, command: Command) -> None:
+    assert command(on_postgres(), "list").stdout == "0 queued, 0 active of 10\n"
 
 
 def test_why_names_the_limit_how_full_it_is_and_the_place_in_line(deployment: Load, command: Command) -> None:
@@ -84,8 +84,8 @@ def test_why_names_the_limit_how_full_it_is_and_the_place_in_line(deployment: Lo
     assert (document["limit"], document["used"], document["place"]) == (1, 1, 2)
 
 
-def test_why_says_that_a_run_is_not_queued(deployment: Load, command: Command) -> None:
-    deployed = deployment()
+def test_why_says_that_a_run_is_not_queued(on_postgres: Load, command: Command) -> None:
+    deployed = on_postgres()
     run = deployed.create(status=DagsterRunStatus.STARTED)
     result = command(deployed, "why", run.run_id)
     assert result.exit_code == 1
@@ -96,8 +96,8 @@ def test_why_says_that_a_run_is_not_queued(deployment: Load, command: Command) -
 
 
 @pytest.mark.parametrize(("given", "stored"), [("high", "10"), ("-3", "-3"), ("7", "7")])
-def test_priority_changes_while_queued(deployment: Load, command: Command, given: str, stored: str) -> None:
-    deployed = deployment()
+def test_priority_changes_while_queued(on_postgres: Load, command: Command, given: str, stored: str) -> None:
+    deployed = on_postgres()
     other, run = deployed.submitted(), deployed.submitted()
     result = command(deployed, "priority", run.run_id, given, "--json")
     place = 2 if stored == "-3" else 1
@@ -109,8 +109,8 @@ def test_priority_changes_while_queued(deployment: Load, command: Command, given
     assert "dagster/priority" not in deployed.stored(other).tags
 
 
-def test_a_priority_that_is_none_is_refused_with_the_names(deployment: Load, command: Command) -> None:
-    deployed = deployment()
+def test_a_priority_that_is_none_is_refused_with_the_names(on_postgres: Load, command: Command) -> None:
+    deployed = on_postgres()
     run = deployed.submitted()
     result = command(deployed, "priority", run.run_id, "urgent")
     assert result.exit_code == 1

@@ -42,8 +42,9 @@ class Nursery:
         self.alive.add(pid)
         return pid
 
-    def wait(self, pid: int) -> None:
-        self._ask({"do": "wait", "pid": pid})
+    def wait(self, pid: int, within: float = 60) -> None:
+        """Wait until a daemon has died; kill it if it takes longer."""
+        self._ask({"do": "wait", "pid": pid, "within": within})
         self.alive.discard(pid)
 
     def kill(self, pid: int) -> None:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from functools import cache
 from typing import Any
 
@@ -34,7 +35,7 @@ def main() -> None:
     for line in sys.stdin:
         command = json.loads(line)
         if command["do"] == "wait":
-            os.waitpid(command["pid"], 0)
+            reap(command["pid"], command["within"])
             print(json.dumps({"reaped": command["pid"]}), flush=True)
             continue
         context = loaded(command["home"])
@@ -47,6 +48,17 @@ def main() -> None:
             os.dup2(1, 2)
             run(context, command.get("die_at"))
         print(json.dumps({"pid": pid}), flush=True)
+
+
+def reap(pid: int, within: float) -> None:
+    """Wait for a daemon to die; kill it if it has not."""
+    deadline = time.monotonic() + within
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(0.005)
 
 
 def run(context: WorkspaceProcessContext, die_at: int | None) -> None:

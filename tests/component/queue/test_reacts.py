@@ -124,7 +124,7 @@ def test_a_canceled_run_is_not_launched_and_a_run_that_waits_too_long_expires(
 
     assert world.launches() == []
     assert world.events(stale)[-2:] == ["PIPELINE_CANCELING", "PIPELINE_CANCELED"]
-    assert any("Expired after 3 s in the queue." in text for text in world.messages(stale))
+    assert any("expired after 3 s in the queue." in text for text in world.messages(stale))
 
 
 def test_a_notification_that_was_missed_heals(make_world: MakeWorld, nursery: Nursery) -> None:

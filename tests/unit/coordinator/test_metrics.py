@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
 from urllib.request import urlopen
 
 import pytest
 from clt_queued_run_coordinator.metrics.observer import PrometheusObserver
 from clt_queued_run_coordinator.metrics.server import observer_of
+from clt_queued_run_coordinator.queue.daemon import FleetQueueDaemon
 from clt_queued_run_coordinator.queue.observer import Observer, Silent
 from dagster import DagsterInstance, DagsterRunStatus
 from prometheus_client import generate_latest
@@ -87,6 +90,23 @@ def test_metrics_are_served_where_the_configuration_says_and_not_after_the_daemo
     assert 'dagster_queue_refusals_total{limit="max_queue_size"} 1.0' in shown
     with pytest.raises(OSError, match="refused"):
         page(port)
+
+
+def test_the_queue_daemon_serves_what_it_does(deployment: Load) -> None:
+    port = free_port()
+    context = deployment(metrics={"port": port})
+    submitted(context)
+    shutdown = Event()
+    with FleetQueueDaemon(interval_seconds=1) as daemon:
+        loop = daemon.core_loop(context, shutdown)
+        deadline = time.monotonic() + 60
+        shown = ""
+        while 'dagster_queue_launches_total{location="etl"} 1.0' not in shown:
+            assert time.monotonic() < deadline, shown
+            next(loop)
+            shown = page(port)
+        shutdown.set()
+        loop.close()
 
 
 def test_nothing_is_measured_without_configuration(deployment: Load) -> None:
