@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -187,6 +189,7 @@ def _remove(docker: APIClient, ids: list[str]) -> None:
 
 def main() -> None:
     """Measure, and print a table and the line of JSON."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left behind then either
     reference = environments.reference()
     docker = APIClient(base_url="unix:///var/run/docker.sock", version="1.41", timeout=120)
     image = tiny_image.ensure(docker)
