@@ -125,7 +125,7 @@ class PostgresComputeLogManager(CloudStorageComputeLogManager[DagsterInstance], 
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
         """Build it from validated configuration."""
         config = dict(config_value)
-        provider = _token_provider(config)
+        provider = get_token_provider_from_config(config)
         url = pg_url_from_config(config)
         for key in ("postgres_url", "postgres_db", "auth_provider"):
             config.pop(key, None)
@@ -271,11 +271,3 @@ class PostgresComputeLogManager(CloudStorageComputeLogManager[DagsterInstance], 
             yield capture
         finally:
             capture.end(store_if_empty=store_if_empty)
-
-
-def _token_provider(config: Mapping[str, Any]) -> Any:
-    if not config.get("auth_provider"):
-        return None
-    from dagster_postgres.utils import get_token_provider_from_config  # 1.12 knows no tokens
-
-    return get_token_provider_from_config(config)
