@@ -30,6 +30,7 @@ class Wanted:
     location: str = ""
     strategy: str = schema.LEAST_LOADED
     pin: str | None = None
+    avoid: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
     shares: Mapping[str, Share] = field(default_factory=dict)
 
@@ -106,6 +107,8 @@ def best(hosts: Sequence[Host], wanted: Wanted, carried: Carried) -> Host | None
 def reasons(host: Host, wanted: Wanted, carried: Carried) -> Iterator[str]:
     """Yield why the host cannot take the run now; nothing if it can."""
     runs = carried.get(host.name, ())
+    if host.name in wanted.avoid:
+        yield f"{host.name} is paused"
     if host.max_runs == 0:
         yield f"{host.name} is drained (max_runs 0)"
     elif host.max_runs is not None and len(runs) >= host.max_runs:

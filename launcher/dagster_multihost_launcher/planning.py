@@ -85,6 +85,7 @@ class Planner:
             location=order.location_name,
             strategy=order.location.placement or self._settings.placement,
             pin=order.wish.host,
+            avoid=order.wish.avoid,
             labels={**order.location.host_labels, **order.wish.labels},
             shares={
                 host.name: placement.share_of(order.location_name, self._arguments(order, host))

@@ -13,6 +13,8 @@ from dagster_multihost_launcher.errors import LaunchError
 from dagster_multihost_launcher.settings import RunTags, size
 
 PREFIX = "multihost/"
+# Written by a queue daemon in which somebody paused hosts; it only narrows, so no rule is needed for it.
+AVOID_TAG = PREFIX + "avoid_hosts"
 _SMALLEST_MEMORY = 6 * 2**20  # dockerd refuses less
 _NANO = 1_000_000_000
 _TYPO = 0.8
@@ -23,6 +25,7 @@ class Wish:
     """What a run's tags say about its host and its container."""
 
     host: str | None = None
+    avoid: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
     container_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -42,6 +45,7 @@ def read(tags: Mapping[str, str], rules: RunTags) -> Wish:
         )
     return Wish(
         host=wanted.get("host") or None,
+        avoid=frozenset(filter(None, map(str.strip, tags.get(AVOID_TAG, "").split(",")))),
         labels=_labels(wanted.get("labels", "")),
         container_kwargs={
             **_json(wanted.get("container_kwargs", ""), rules),
@@ -156,7 +160,7 @@ def within(where: str, given: Mapping[str, Any], rules: RunTags) -> dict[str, An
 def _refuse_typos(tags: Mapping[str, str]) -> None:
     for tag in tags:
         name = tag.removeprefix(PREFIX)
-        if name == tag or name in schema.RUN_TAGS:
+        if name == tag or name in schema.RUN_TAGS or tag == AVOID_TAG:
             continue
         close = get_close_matches(name, schema.RUN_TAGS, n=1, cutoff=_TYPO)
         if close:

@@ -207,6 +207,7 @@ class Dispatcher:
 
     def _read_pauses(self) -> None:
         self._pauses = {(pause.kind, pause.name): pause for pause in self._ledger.pauses()}
+        self._holds.pause_hosts(name for kind, name in self._pauses if kind == "host")
 
     def _read_pools(self) -> None:
         names = self._pool_names()

@@ -1,4 +1,4 @@
-"""What launchers asked to wait for: kept here for selection, in the ledger for everybody else."""
+"""What launches have to wait for or keep away from: kept here, and in the ledger for everybody else."""
 
 import threading
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,21 @@ class Holds:
         self._lock = threading.Lock()
         self._holds: dict[tuple[str, str], Hold] = {}
         self._until_free: set[str] = set()
+        self._paused_hosts: frozenset[str] = frozenset()
+
+    @property
+    def paused_hosts(self) -> frozenset[str]:
+        """The hosts that take no run because somebody paused them."""
+        return self._paused_hosts
+
+    def pause_hosts(self, names: Iterable[str]) -> None:
+        """Set the paused hosts; a location that waited for room may have some on a host that is back."""
+        with self._lock:
+            before, self._paused_hosts = self._paused_hosts, frozenset(names)
+            if before - self._paused_hosts:
+                for location in self._until_free:
+                    self._holds.pop(("location", location), None)
+                self._until_free.clear()
 
     def load(self, holds: Iterable[Hold]) -> None:
         """Start again from what an earlier leader kept."""

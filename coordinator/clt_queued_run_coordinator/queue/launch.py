@@ -22,6 +22,11 @@ from clt_queued_run_coordinator.storage.events import BACK_IN_QUEUE
 
 logger = logging.getLogger("dagster.daemon.FleetQueueDaemon")
 
+# A launcher of many hosts reads the first and keeps the run away from them; the others are what a run says of
+# its host, so that it may have to wait where others of its location need not.
+AVOID_HOSTS_TAG = "multihost/avoid_hosts"
+_PLACED_BY = ("multihost/host", "multihost/labels")
+
 WorkspaceFactory = Callable[[], BaseWorkspaceRequestContext]
 
 
@@ -57,7 +62,7 @@ class Launch:
             self._ledger.give_back([claimed.claim], f"{location} waits until it can be reached.", now)
             return False
         try:
-            context = LaunchRunContext(dagster_run=run, workspace=self._workspace())
+            context = LaunchRunContext(dagster_run=self._kept_away(run), workspace=self._workspace())
             self._launcher.launch_run(context)
         except Exception as error:
             retry_after = getattr(error, "retry_after_seconds", None)
@@ -73,6 +78,11 @@ class Launch:
         waited = max(0.0, now - claimed.queued.queued_at)
         self._observer.launched(location=location, priority=claimed.queued.kind.priority, waited=waited)
         return True
+
+    def _kept_away(self, run: DagsterRun) -> DagsterRun:
+        """Return the run as its launcher is to see it; storage does not learn of this."""
+        paused = self._holds.paused_hosts
+        return run.with_tags({**run.tags, AVOID_HOSTS_TAG: ",".join(sorted(paused))}) if paused else run
 
     def _failed(
         self, claim: Claim, location: str | None, error: Exception, captured: SerializableErrorInfo
@@ -111,7 +121,8 @@ class Launch:
         now = self._clock()
         reason = str(getattr(error, "reason", error))
         logger.info("Run %s goes back to the queue for %g s: %s", claim.run_id, retry_after, reason)
-        only_this = bool(getattr(error, "may_be_running", False)) or location is None
+        placed = any(tag in claim.run().tags for tag in _PLACED_BY)
+        only_this = bool(getattr(error, "may_be_running", False)) or location is None or placed
         kind, name = ("run", claim.run_id) if only_this else ("location", location or "")
         hold = Hold(kind, name, now + retry_after, reason)
         self._holds.add(hold, until_free=not only_this and not hasattr(error, "host_name"))

@@ -51,6 +51,11 @@ class FileLauncher(RunLauncher[Any], ConfigurableClass):
             time.sleep(3600)
         if location == "full":
             raise NotNow(1.0)
+        avoid = run.tags.get("multihost/avoid_hosts", "").split(",")
+        if location == "on-beta" and "beta" in avoid:
+            raise NotNow(3600)
+        if run.tags.get("multihost/host") == "full":
+            raise NotNow(3600)
         if location == "unreachable":
             raise DagsterUserCodeUnreachableError("no answer")
         if location == "broken":

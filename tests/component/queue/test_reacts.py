@@ -98,6 +98,36 @@ def test_a_paused_location_waits_until_it_is_resumed_and_says_so(
     eventually(lambda: world.launches() == [other, paused])
 
 
+def test_a_paused_host_takes_no_run_until_it_is_resumed(make_world: MakeWorld, nursery: Nursery) -> None:
+    world = make_world()
+    world.execute("insert into dagfleet_queue_pauses values ('host', 'beta', now(), 'ann', 'new disks')")
+    [kept] = world.enqueue([queued_run("on-beta")])
+    [other] = world.enqueue([queued_run("etl")])
+    nursery.start(world)
+    eventually(lambda: world.launches() == [other] and world.events(kept).count("PIPELINE_STARTING"))
+    eventually(lambda: world.statuses()[kept] == "QUEUED")
+
+    world.execute("delete from dagfleet_queue_pauses")
+
+    # The launcher asked for an hour; the host that is back ends that.
+    eventually(lambda: world.launches() == [other, kept])
+    assert "multihost/avoid_hosts" not in dict(
+        world.execute("select key, value from run_tags where run_id = %s", kept)
+    )
+
+
+def test_a_run_that_waits_for_its_own_host_holds_up_no_other_of_its_location(
+    make_world: MakeWorld, nursery: Nursery
+) -> None:
+    world = make_world(max_concurrent_runs=1)
+    [pinned] = world.enqueue([queued_run("etl", tags={"multihost/host": "full"})])
+    [free] = world.enqueue([queued_run("etl")])
+    nursery.start(world)
+
+    eventually(lambda: world.launches() == [free])
+    assert world.statuses()[pinned] == "QUEUED"
+
+
 def test_a_priority_that_changes_in_the_queue_counts(make_world: MakeWorld, nursery: Nursery) -> None:
     world = make_world(max_concurrent_runs=1)
     [first, second, third] = [queued_run() for _ in range(3)]

@@ -45,6 +45,13 @@ def test_a_big_host_carries_more_than_a_small_one_before_they_are_equally_loaded
     assert name_of(best((small, big), ETL, runs(small=1, big=11))) == "small"
 
 
+def test_a_paused_host_is_passed_over_and_says_so() -> None:
+    wanted = Wanted(location="etl", avoid=frozenset({"gamma"}))
+    assert name_of(best((BETA, GAMMA), wanted, runs(beta=1))) == "beta"
+    assert name_of(best((GAMMA,), wanted, runs())) is None
+    assert list(reasons(GAMMA, wanted, runs())) == ["gamma is paused"]
+
+
 def test_spread_puts_as_few_runs_of_one_location_as_possible_where_one_host_can_lose_them() -> None:
     wanted = Wanted(location="etl", strategy=schema.SPREAD)
     carried = {"beta": [Share(location="etl")], "gamma": [Share(location="ml")] * 5}
