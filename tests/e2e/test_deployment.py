@@ -234,6 +234,21 @@ def test_logs_of_a_pool_a_process_the_daemon_and_a_run_are_one_command_away(
         assert said in printed.output, what
 
 
+def test_a_paused_host_takes_no_run_and_the_queue_says_who_paused(fleet: DeployedFleet) -> None:
+    paused = fleet.operator.run("queue", "pause", "host", "beta", "--reason", "new disks")
+    assert paused.code == 0, paused.output + paused.errors
+    try:
+        runs = finished(fleet, launch(fleet, "etl", "daily_weather", "2014-01-01", "2014-02-01"))
+        listed = fleet.operator.run("queue", "list", "--json")
+    finally:
+        resumed = fleet.operator.run("queue", "resume", "host", "beta")
+    assert {run.status for run in runs.values()} == {"SUCCESS"}
+    assert {run.tags["multihost_docker/host_name"] for run in runs.values()} == {"gamma"}
+    assert listed.code == 0, listed.output + listed.errors
+    assert "new disks" in listed.output
+    assert resumed.code == 0, resumed.output + resumed.errors
+
+
 def test_doctor_names_the_broken_hop_and_its_mend(fleet: DeployedFleet) -> None:
     well = fleet.operator.run("doctor")
     assert well.code == 0, well.output + well.errors

@@ -1,6 +1,7 @@
 """What an operator changes: a run's priority, what is paused, which runs are canceled."""
 
 import getpass
+import os
 import socket
 from collections.abc import Iterator, Sequence
 
@@ -20,6 +21,8 @@ _PAUSE = text("""
 insert into dagfleet_queue_pauses (kind, name, paused_by, reason) values (:kind, :name, :paused_by, :reason)
 on conflict (kind, name) do update set paused_by = excluded.paused_by, reason = excluded.reason
 """)
+# Who asks, where the command runs for somebody else, as in a container.
+USER_VARIABLE = "DAGSTER_QUEUE_USER"
 _RESUME = text("delete from dagfleet_queue_pauses where kind = :kind and name = :name")
 
 
@@ -48,7 +51,7 @@ def pause(instance: DagsterInstance, kind: str, name: str, reason: str) -> None:
         _PAUSE,
         kind=kind,
         name=name,
-        paused_by=f"{getpass.getuser()}@{socket.gethostname()}",
+        paused_by=os.environ.get(USER_VARIABLE) or f"{getpass.getuser()}@{socket.gethostname()}",
         reason=reason,
     )
 

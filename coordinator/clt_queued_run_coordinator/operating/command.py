@@ -79,7 +79,8 @@ def list_runs(
     shown = line if everything else line[:_SHOWN]
     if as_json:
         runs = [asdict(run) for run in shown]
-        _print_json({"queued": len(line), "active": seen.snapshot.active, "runs": runs})
+        paused = [asdict(pause) for pause in seen.snapshot.pauses.values()]
+        _print_json({"queued": len(line), "active": seen.snapshot.active, "paused": paused, "runs": runs})
         return
     if shown:
         headings = ("PLACE", "RUN", "LOCATION", "JOB", "USER", "PRIORITY", "WAITING", "WAITS FOR")
@@ -87,6 +88,11 @@ def list_runs(
     if len(shown) < len(line):
         click.echo(f"... and {number(len(line) - len(shown))} more; see them with --all")
     click.echo(_totals(line, seen))
+    for pause in seen.snapshot.pauses.values():
+        why = f": {pause.reason}" if pause.reason else ""
+        click.echo(
+            f"{pause.kind} {pause.name} is paused by {pause.paused_by} since {_clock(pause.since)}{why}"
+        )
 
 
 @main.command()

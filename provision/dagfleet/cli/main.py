@@ -22,6 +22,7 @@ from dagfleet.cli.lab import lab
 from dagfleet.cli.lock import lock
 from dagfleet.cli.logs import logs
 from dagfleet.cli.plan import plan
+from dagfleet.cli.queue import queue
 from dagfleet.cli.settings import Settings, common_options
 from dagfleet.cli.status import status
 
@@ -31,7 +32,7 @@ class Root(Page):
 
     sections: ClassVar = {
         "From a file to a fleet": ("init", "check", "plan", "apply"),
-        "A fleet at work": ("status", "doctor", "logs", "certs", "image", "lock"),
+        "A fleet at work": ("status", "doctor", "logs", "queue", "certs", "image", "lock"),
         "Around it": ("config", "completion", "lab"),
     }
     examples = """
@@ -63,7 +64,22 @@ def cli(context: click.Context) -> None:
     context.ensure_object(Settings)
 
 
-for command in (init, check, plan, apply, status, doctor, logs, certs, image, lock, config, completion, lab):
+for command in (
+    init,
+    check,
+    plan,
+    apply,
+    status,
+    doctor,
+    logs,
+    queue,
+    certs,
+    image,
+    lock,
+    config,
+    completion,
+    lab,
+):
     cli.add_command(command)
 
 

@@ -128,6 +128,11 @@ def test_a_paused_location_waits_and_says_why_until_it_is_resumed(
     assert paused.stdout.splitlines()[0] == "location etl is paused; 1 queued runs wait for it"
     why = command(deployed, "why", run.run_id).stdout
     assert "Location etl was paused by" in why
+    listed = command(deployed, "list").stdout.splitlines()[-1]
+    assert listed.startswith("location etl is paused by ")
+    assert listed.endswith(": warehouse moves")
+    [pause] = json.loads(command(deployed, "list", "--json").stdout)["paused"]
+    assert (pause["kind"], pause["name"], pause["reason"]) == ("location", "etl", "warehouse moves")
     assert "warehouse moves" in why
     assert command(deployed, "resume", "location", "etl").stdout == "location etl is resumed\n"
     assert command(deployed, "resume", "location", "etl").stdout == "location etl was not paused\n"

@@ -1,0 +1,54 @@
+"""`dagfleet queue`: dagster-queue on the control host."""
+
+import getpass
+import socket
+import subprocess
+
+import click
+
+from dagfleet.cli.settings import Settings, common_options
+from dagfleet.errors import UnreachableError
+
+SSH_FAILED = 255
+
+
+@click.command(
+    short_help="See what waits and why; pause, reorder and cancel.",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument(
+    "arguments", nargs=-1, type=click.UNPROCESSED, metavar="list|why|priority|pause|resume|cancel ..."
+)
+@common_options
+@click.pass_obj
+def queue(settings: Settings, arguments: tuple[str, ...]) -> None:
+    """Ask the run queue, or change it: dagster-queue, run on the control host.
+
+    \b
+    dagfleet queue list                        what waits, in the order in which it will start
+    dagfleet queue why RUN_ID                  which limit, how full, which place in line
+    dagfleet queue pause host beta             no new runs there; resume ends that
+    dagfleet queue cancel --location etl       everything of etl that waits
+    """
+    from dagfleet.probe.shell import ssh
+    from dagfleet.probe.target import target
+
+    fleet_file = settings.fleet_file()
+    control = target(fleet_file, fleet_file.fleet.control.host)
+    whose = f"DAGSTER_QUEUE_USER={getpass.getuser()}@{socket.gethostname()}"
+    command = [
+        "docker",
+        "exec",
+        "--env",
+        whose,
+        "dagfleet-daemon",
+        "dagster-queue",
+        *(arguments or ["--help"]),
+    ]
+    done = subprocess.run(ssh(control, command), stdin=subprocess.DEVNULL, check=False)
+    if done.returncode == SSH_FAILED:
+        raise UnreachableError(
+            f"{control.name} ({control.endpoint}) cannot be entered over SSH",
+            fix=f"dagfleet check --limit {control.name}",
+        )
+    raise click.exceptions.Exit(done.returncode)
