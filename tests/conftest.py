@@ -1,9 +1,14 @@
 """What every suite shares: its failures, kept for the last lines of `make test`."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# Started in the background by a shell without job control, a process and its children ignore SIGINT, and with
+# it Dagster's servers ignore SIGTERM: tests that end somebody would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
