@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from dagfleet.control.session import Endpoint, Session
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / ".build" / "e2e"
 APPLY_SECONDS = 900
+# What an operator has anyway, and what says where and how packages are fetched here.
+KEPT = re.compile(r"PATH|HOME|LANG|(PIP|UV|SSL_CERT)_\w+|\w+_proxy", re.IGNORECASE)
 # E2E_FLEET=demo tries the fleet that `make demo` left, instead of setting one up.
 ON_DEMO = os.environ.get("E2E_FLEET") == "demo"
 # E2E_DOCKER_ACCESS=tls sets up a fleet with docker.access tls, for test_deployment.py; others try the mesh.
@@ -47,7 +50,7 @@ class Operator:
         return self.folder / ".dagfleet"
 
     def environment(self, **extra: str) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        kept = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
         # The bundle variables that break many TLS clients are set on purpose (docker-py#2433).
         bundle = "/etc/ssl/certs/ca-certificates.crt"
         cache = str(REPOSITORY / ".build")
