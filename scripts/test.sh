@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run the suites named as arguments, or all of them, each with what it needs; end with one line a suite.
-# Molecule leaves a core idle, so it works beside the other suites; its output comes after theirs.
+# Molecule and the older Dagster work beside the other suites; their output comes after theirs.
 # usage: scripts/test.sh [unit|component|older|docker|molecule|e2e]...
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
@@ -82,22 +82,31 @@ for suite in "${suites[@]}"; do
 done
 prepare "${suites[@]}" || exit
 
-if ((${#suites[@]} > 1)) && [[ " ${suites[*]} " == *" molecule "* ]]; then
+# What waits more than it computes works beside the others.
+front=() back=()
+for suite in "${suites[@]}"; do
+    case $suite in molecule | older) back+=("$suite") ;; *) front+=("$suite") ;; esac
+done
+if ((${#front[@]} == 0)); then
+    front=("${back[@]}") back=()
+fi
+if ((${#back[@]})); then
     set -m # a process group of its own, which an interrupted run can end
-    timed molecule >"$results/molecule.log" 2>&1 &
+    for suite in "${back[@]}"; do
+        echo "== $suite"
+        timed "$suite"
+    done >"$results/back.log" 2>&1 &
     beside=$!
     set +m
 fi
-for suite in "${suites[@]}"; do
-    [ "$suite" = molecule ] && [ -n "$beside" ] && continue
+for suite in "${front[@]}"; do
     echo "== $suite"
     timed "$suite"
 done
 if [ -n "$beside" ]; then
     wait "$beside"
     beside=
-    echo "== molecule"
-    cat "$results/molecule.log"
+    cat "$results/back.log"
 fi
 
 echo "== summary"
