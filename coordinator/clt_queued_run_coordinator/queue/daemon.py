@@ -6,6 +6,7 @@ from threading import Event
 
 from dagster._daemon.daemon import DaemonIterator, IntervalDaemon
 from dagster._daemon.utils import DaemonErrorCapture
+from dagster._time import get_current_timestamp
 from sqlalchemy.exc import ProgrammingError
 
 from clt_queued_run_coordinator.queue.holds import Holds
@@ -53,7 +54,8 @@ class FleetQueueDaemon(IntervalDaemon[Context]):
 
         For whoever drives the daemon by hand; `fixed_iteration_time` is in epoch seconds.
         """
-        now = fixed_iteration_time or time.time()
+        # Dagster's clock, which tests of its users freeze.
+        now = fixed_iteration_time or get_current_timestamp()
         parts = assemble(
             workspace_process_context,
             ledger=PlainLedger(workspace_process_context.instance, page_size=self._page_size),
@@ -61,7 +63,7 @@ class FleetQueueDaemon(IntervalDaemon[Context]):
             holds=self._holds,
             observer=self._observer,
             in_order=True,
-            clock=lambda: fixed_iteration_time or time.time(),
+            clock=lambda: now,
         )
         parts.dispatcher.reload()
         yield None

@@ -1,5 +1,6 @@
 """The limits on active runs, read from the instance as Dagster reads them."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,9 @@ from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from clt_queued_run_coordinator.queue.runs import Kind
 
 NO_LIMIT = -1
+# As in Dagster's op_concurrency_limits_counter.py.
+POOL_STARTED_VARIABLE = "DAGSTER_OP_CONCURRENCY_KEYS_ALLOTTED_FOR_STARTED_RUN_SECONDS"
+POOL_STARTED_SECONDS = 5
 # The launcher in this project writes it; a run that is requeued keeps it.
 HOST_TAG = "multihost_docker/host_name"
 
@@ -36,7 +40,11 @@ class FairSharing:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What may be active at once. `max_concurrent_runs` is -1 for no limit and 0 to launch nothing."""
+    """What may be active at once. `max_concurrent_runs` is -1 for no limit and 0 to launch nothing.
+
+    `pool_started_seconds` is how long a started run counts as using its op pools: its ops may not have asked
+    for their slots yet.
+    """
 
     max_concurrent_runs: int = NO_LIMIT
     by_key: Mapping[str, int] = field(default_factory=dict)
@@ -45,6 +53,7 @@ class Limits:
     pools_block: bool = False
     pool_granularity: PoolGranularity = PoolGranularity.OP
     pool_buffer: int = 0
+    pool_started_seconds: int = POOL_STARTED_SECONDS
     fair: FairSharing | None = None
     user_tag: str = "user"
 
@@ -108,6 +117,7 @@ def from_queue_config(
         pools_block=queue.should_block_op_concurrency_limited_runs,
         pool_granularity=pool_granularity or PoolGranularity.OP,
         pool_buffer=queue.op_concurrency_slot_buffer,
+        pool_started_seconds=int(os.environ.get(POOL_STARTED_VARIABLE, POOL_STARTED_SECONDS)),
         fair=fair,
         user_tag=user_tag,
     )

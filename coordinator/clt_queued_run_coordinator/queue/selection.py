@@ -13,10 +13,6 @@ from clt_queued_run_coordinator.queue.reason import Reason
 from clt_queued_run_coordinator.queue.runs import Kind, PoolDemand, QueuedRun
 from clt_queued_run_coordinator.queue.snapshot import Snapshot
 
-# Dagster counts a started run's op pools as taken for so long: its ops may not have asked for slots yet
-# (DAGSTER_OP_CONCURRENCY_KEYS_ALLOTTED_FOR_STARTED_RUN_SECONDS in op_concurrency_limits_counter.py).
-STARTED_RUN_SECONDS = 5
-
 Rank = tuple[float, float, int]
 """Who goes first: the lowest of (minus priority, share, storage id)."""
 
@@ -273,4 +269,4 @@ def _slots(limits: Limits, demand: PoolDemand) -> Iterable[tuple[str, int]]:
 def _counts(limits: Limits, status: str, started_at: float | None, now: float) -> bool:
     if limits.pool_granularity == PoolGranularity.RUN or status == "STARTING":
         return True
-    return status == "STARTED" and bool(started_at) and now - (started_at or 0) < STARTED_RUN_SECONDS
+    return status == "STARTED" and bool(started_at) and now - (started_at or 0) < limits.pool_started_seconds

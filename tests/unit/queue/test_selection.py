@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from clt_queued_run_coordinator.queue.limits import FairSharing, Limits
-from clt_queued_run_coordinator.queue.runs import ActiveRun, Kind, QueuedRun
+from clt_queued_run_coordinator.queue.index import Index
+from clt_queued_run_coordinator.queue.ledger import Reading
+from clt_queued_run_coordinator.queue.limits import (
+    POOL_STARTED_VARIABLE,
+    FairSharing,
+    Limits,
+    from_queue_config,
+)
+from clt_queued_run_coordinator.queue.runs import ActiveRun, Kind, PoolDemand, QueuedRun
 from clt_queued_run_coordinator.queue.selection import explain, select
-from clt_queued_run_coordinator.queue.snapshot import Hold, Pause, Snapshot, snapshot_of
+from clt_queued_run_coordinator.queue.snapshot import Hold, Pause, Pool, Snapshot, snapshot_of
+from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -161,3 +169,27 @@ def _run(number: int, user: str) -> QueuedRun:
 def _held(snapshot: Snapshot, run: QueuedRun) -> bool:
     hold = snapshot.holds.get(("run", run.run_id))
     return hold is not None and hold.not_before > snapshot.now
+
+
+@pytest.mark.parametrize(
+    ("setting", "age", "launched"),
+    [(None, 1.0, []), (None, 6.0, ["waits"]), ("60", 20.0, []), ("0", 1.0, ["waits"])],
+)
+def test_a_started_run_holds_its_pools_for_as_long_as_dagster_lets_it(
+    setting: str | None, age: float, launched: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(POOL_STARTED_VARIABLE, raising=False)
+    if setting is not None:
+        monkeypatch.setenv(POOL_STARTED_VARIABLE, setting)
+    limits = from_queue_config(
+        RunQueueConfig(
+            max_concurrent_runs=10, tag_concurrency_limits=[], should_block_op_concurrency_limited_runs=True
+        )
+    )
+    now = 1_000_000.0
+    kind = Kind(0, "etl", (), PoolDemand((("foo", 1),), ("foo",), unconstrained=False))
+    index = Index(limits)
+    waits, started = QueuedRun(2, "waits", "job", kind, now), ActiveRun("started", kind, "STARTED", now - age)
+    index.load(Reading((waits,), (started,)))
+    snapshot = replace(index.snapshot(now), pools={"foo": Pool(1, 0)})
+    assert [run.run_id for run in select(snapshot).launches] == launched
