@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run the suites named as arguments, or all of them, each with what it needs; end with one line a suite.
-# Molecule and the older Dagster work beside the other suites; their output comes after theirs.
+# The older Dagster, Docker and Molecule work beside the other suites; their output comes after theirs.
 # usage: scripts/test.sh [unit|component|older|docker|molecule|e2e]...
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
@@ -85,7 +85,7 @@ prepare "${suites[@]}" || exit
 # What waits more than it computes works beside the others.
 front=() back=()
 for suite in "${suites[@]}"; do
-    case $suite in molecule | older) back+=("$suite") ;; *) front+=("$suite") ;; esac
+    case $suite in older | docker | molecule) back+=("$suite") ;; *) front+=("$suite") ;; esac
 done
 if ((${#front[@]} == 0)); then
     front=("${back[@]}") back=()
