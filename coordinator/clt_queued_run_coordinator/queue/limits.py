@@ -87,6 +87,7 @@ def limits_of(instance: DagsterInstance) -> Limits:
         pool_granularity=concurrency.pool_config.pool_granularity,
         fair=fair_sharing_of(extensions),
         user_tag=getattr(extensions, "user_tag", "user"),
+        pool_started_seconds=int(os.environ.get(POOL_STARTED_VARIABLE, POOL_STARTED_SECONDS)),
     )
 
 
@@ -96,6 +97,7 @@ def from_queue_config(
     pool_granularity: PoolGranularity | None = None,
     fair: FairSharing | None = None,
     user_tag: str = "user",
+    pool_started_seconds: int = POOL_STARTED_SECONDS,
 ) -> Limits:
     """Translate Dagster's queue configuration; of two limits on the same tag the last one counts there."""
     by_key: dict[str, int] = {}
@@ -117,7 +119,7 @@ def from_queue_config(
         pools_block=queue.should_block_op_concurrency_limited_runs,
         pool_granularity=pool_granularity or PoolGranularity.OP,
         pool_buffer=queue.op_concurrency_slot_buffer,
-        pool_started_seconds=int(os.environ.get(POOL_STARTED_VARIABLE, POOL_STARTED_SECONDS)),
+        pool_started_seconds=pool_started_seconds,
         fair=fair,
         user_tag=user_tag,
     )

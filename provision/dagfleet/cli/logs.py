@@ -69,9 +69,14 @@ def _run_logs(fleet_file: "FleetFile", run_id: str) -> "list[LogSource]":
     users = Secrets(fleet_file).resolve(secret_name(fleet.control.web.users) or "")
     with plane(fleet_file, users) as asked:
         run = asked.run(run_id)
-    host = run.tags.get("multihost_docker/host_name")
     if container := run.tags.get("multihost_docker/container_id"):
-        return [LogSource(host or "", container=container)]
+        host = run.tags.get("multihost_docker/host_name", "")
+        if host not in fleet.hosts:
+            raise ConfigurationError(
+                f'run {run_id} was on host "{host}", which fleet.yml does not name any more',
+                fix="look at the run's events in the web UI",
+            )
+        return [LogSource(host, container=container)]
     location = fleet.locations.get(run.location or "")
     if location is None:
         raise ConfigurationError(

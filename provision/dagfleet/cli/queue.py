@@ -9,8 +9,6 @@ import click
 from dagfleet.cli.settings import Settings, common_options
 from dagfleet.errors import UnreachableError
 
-SSH_FAILED = 255
-
 
 @click.command(
     short_help="See what waits and why; pause, reorder and cancel.",
@@ -30,7 +28,7 @@ def queue(settings: Settings, arguments: tuple[str, ...]) -> None:
     dagfleet queue pause host beta             no new runs there; resume ends that
     dagfleet queue cancel --location etl       everything of etl that waits
     """
-    from dagfleet.probe.shell import ssh
+    from dagfleet.probe.shell import SSH_FAILED, ssh
     from dagfleet.probe.target import target
 
     fleet_file = settings.fleet_file()

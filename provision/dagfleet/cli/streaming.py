@@ -8,10 +8,8 @@ import click
 
 from dagfleet.cli.terminal import Terminal
 from dagfleet.errors import EXIT_UNREACHABLE, DagfleetError
-from dagfleet.probe.shell import ssh
+from dagfleet.probe.shell import SSH_FAILED, ssh
 from dagfleet.probe.target import Target
-
-SSH_FAILED = 255
 
 
 def stream(commands: Sequence[tuple[str, Target, Sequence[str]]], terminal: Terminal) -> None:

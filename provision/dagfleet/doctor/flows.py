@@ -112,13 +112,15 @@ def _locations(fleet: Fleet) -> Iterator[Flow]:
 def _docker(fleet: Fleet) -> Iterator[Flow]:
     control = fleet.control.host
     for host, each in fleet.hosts.items():
-        if each.runs_docker and fleet.docker.access == "mesh":
+        if each.runs_docker:
+            # With docker.access tls dockerd answers there itself, to the same certificate.
+            mesh = (_unit(host, "haproxy.service", f"mesh on {host}"),)
             yield Flow(
                 f"docker on {host}",
                 f"The launcher cannot start runs on {host}.",
                 (
                     _unit(host, "docker.service", f"Docker on {host}"),
-                    _unit(host, "haproxy.service", f"mesh on {host}"),
+                    *(mesh if fleet.docker.access == "mesh" else ()),
                     Hop(
                         f"launcher {control} -> {host}:{each.docker_port}",
                         control,

@@ -22,9 +22,7 @@ class Check:
         """Survey the hosts, refuse what is to be mended first, install what Ansible needs."""
         started = time.monotonic()
         targets = [target(work.fleet_file, host) for host in work.hosts]
-        with work.progress.working(self.title, f"asking {count(len(targets), 'host')}"):
-            found = survey(targets)
-        refuse_unreachable(found, targets)
+        found = reached(work, self.title, targets)
         findings = examine(work.fleet, found.reports)
         refuse_unfit(findings)
         warnings = [
@@ -65,6 +63,14 @@ class Check:
             f"{' and '.join(packages)} installed on {', '.join(lacking)}, for Ansible",
             time.monotonic() - started,
         )
+
+
+def reached(work: Work, title: str, targets: list[Target]) -> Survey:
+    """Ask the hosts for their reports; raise UnreachableError when one cannot be used."""
+    with work.progress.working(title, f"asking {count(len(targets), 'host')}"):
+        found = survey(targets)
+    refuse_unreachable(found, targets)
+    return found
 
 
 def refuse_unreachable(found: Survey, targets: list[Target]) -> None:

@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 from dagfleet.errors import DagfleetError
 from dagfleet.phases.work import Work
-from dagfleet.probe.units import count
 from dagfleet.runner.events import Event
 from dagfleet.runner.outcome import HostOutcome, Outcome
 from dagfleet.runner.playbook import playbook
@@ -56,11 +55,6 @@ def play(
 def changed_roles(part: HostOutcome) -> list[str]:
     """Return the roles that changed something, in their order."""
     return list(dict.fromkeys(change.task.partition(":")[0] for change in part.changes if ":" in change.task))
-
-
-def summary(outcome: Outcome) -> str:
-    """Return `3 hosts, 12 changed`."""
-    return f"{count(len(outcome.hosts), 'host')}, {outcome.changed} changed"
 
 
 class _View:

@@ -2,10 +2,9 @@
 
 import time
 
-from dagfleet.phases.checking import refuse_unreachable
+from dagfleet.phases.checking import reached
 from dagfleet.phases.work import Work
 from dagfleet.probe.findings.certificates import leaves
-from dagfleet.probe.survey import survey
 from dagfleet.probe.target import target
 from dagfleet.probe.units import count
 
@@ -18,10 +17,7 @@ class Look:
     def run(self, work: Work) -> None:
         """Survey the hosts; raises UnreachableError when one does not answer."""
         started = time.monotonic()
-        targets = [target(work.fleet_file, host) for host in work.hosts]
-        with work.progress.working(self.title, f"asking {count(len(targets), 'host')}"):
-            found = survey(targets)
-        refuse_unreachable(found, targets)
+        found = reached(work, self.title, [target(work.fleet_file, host) for host in work.hosts])
         work.reports = found.reports
         work.hosts = [host for host in work.hosts if leaves(found.reports[host])]
         new = [host for host in found.reports if host not in work.hosts]

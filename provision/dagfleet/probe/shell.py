@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dagfleet.probe.refusal import CONNECT_SECONDS
 from dagfleet.probe.target import Target
 
+# What ssh ends with when it could not log in, or lost the connection (ssh(1)).
+SSH_FAILED = 255
+
 
 def ssh(target: Target, command: Sequence[str]) -> list[str]:
     """Return the argument list that runs a command as root on a host whose key is known; nothing is asked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from clt_queued_run_coordinator.queue.index import Index
@@ -11,15 +12,15 @@ from clt_queued_run_coordinator.queue.limits import (
     POOL_STARTED_VARIABLE,
     FairSharing,
     Limits,
-    from_queue_config,
+    limits_of,
 )
 from clt_queued_run_coordinator.queue.runs import ActiveRun, Kind, PoolDemand, QueuedRun
 from clt_queued_run_coordinator.queue.selection import explain, select
 from clt_queued_run_coordinator.queue.snapshot import Hold, Pause, Pool, Snapshot, snapshot_of
-from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.launcher.runs import instance_from
 from tests.unit.queue.queues import Queue, fair_limits, queues, used
 
 
@@ -176,16 +177,22 @@ def _held(snapshot: Snapshot, run: QueuedRun) -> bool:
     [(None, 1.0, []), (None, 6.0, ["waits"]), ("60", 20.0, []), ("0", 1.0, ["waits"])],
 )
 def test_a_started_run_holds_its_pools_for_as_long_as_dagster_lets_it(
-    setting: str | None, age: float, launched: list[str], monkeypatch: pytest.MonkeyPatch
+    setting: str | None,
+    age: float,
+    launched: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.delenv(POOL_STARTED_VARIABLE, raising=False)
     if setting is not None:
         monkeypatch.setenv(POOL_STARTED_VARIABLE, setting)
-    limits = from_queue_config(
-        RunQueueConfig(
-            max_concurrent_runs=10, tag_concurrency_limits=[], should_block_op_concurrency_limited_runs=True
-        )
-    )
+    coordinator = {
+        "module": "clt_queued_run_coordinator.coordinator",
+        "class": "CLTQueuedRunCoordinator",
+        "config": {"block_op_concurrency_limited_runs": {"enabled": True}},
+    }
+    with instance_from(tmp_path, {"run_coordinator": coordinator}) as instance:
+        limits = limits_of(instance)
     now = 1_000_000.0
     kind = Kind(0, "etl", (), PoolDemand((("foo", 1),), ("foo",), unconstrained=False))
     index = Index(limits)
