@@ -27,7 +27,7 @@ format: setup  ## Format the Python code
 test: setup  ## Run every suite: unit, component, older Dagster, Docker, Molecule, end to end
 	@scripts/test.sh
 
-test-unit: setup  ## Run the unit tests: no root, no Docker, under a minute
+test-unit: setup  ## Run the unit tests: no root, no Docker, a minute or two
 	@$(PYTEST) tests/unit --numprocesses 2 --dist loadfile
 
 test-component: setup  ## Run the tests with real HAProxy, PostgreSQL and gRPC on loopback
@@ -48,10 +48,10 @@ test-e2e: setup  ## Run the end-to-end tests on a practice fleet of their own
 molecule: setup  ## Converge one role again on its machine: make molecule ROLE=mesh
 	@scripts/molecule.sh converge "$(ROLE)"
 
-bench-queue: setup  ## Compare our queue daemon with Dagster's on one PostgreSQL; QUICK=1 takes under a minute
+bench-queue: setup  ## Compare our queue daemon with Dagster's on one PostgreSQL; QUICK=1 takes about 80 s
 	@scripts/environment.sh reference-coordinator && nice -n 5 .venv/bin/python -m tests.bench.queue $(if $(QUICK),--quick)
 
-bench-launch: setup  ## Measure a launch beside the Docker API and other launchers; QUICK=1 takes under a minute
+bench-launch: setup  ## Measure a launch beside the Docker API and other launchers; QUICK=1 for less
 	@nice -n 5 .venv/bin/python -m tests.bench.launch
 
 bench-mesh: setup  ## Measure what the mesh adds to gRPC, Docker and SQL on loopback; QUICK=1 takes under a minute
