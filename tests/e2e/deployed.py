@@ -17,14 +17,16 @@ from dagfleet.control.session import Endpoint, Session
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / ".build" / "e2e"
-APPLY_SECONDS = 900
+APPLY_SECONDS = 1800
 # What an operator has anyway, and what says where and how packages are fetched here.
 KEPT = re.compile(r"PATH|HOME|LANG|(PIP|UV|SSL_CERT)_\w+|\w+_proxy", re.IGNORECASE)
 # E2E_FLEET=demo tries the fleet that `make demo` left, instead of setting one up.
 ON_DEMO = os.environ.get("E2E_FLEET") == "demo"
 # E2E_DOCKER_ACCESS=tls sets up a fleet with docker.access tls, for test_deployment.py; others try the mesh.
 ACCESS = os.environ.get("E2E_DOCKER_ACCESS", "mesh")
-NAME, NETWORK = ("lab", 7) if ON_DEMO else ("e2e", 8) if ACCESS == "mesh" else (f"e2e-{ACCESS}", 18)
+NAME, NETWORK = (
+    ("lab", 7) if ON_DEMO else {"mesh": ("e2e", 8), "tls": ("e2e-tls", 18), "ssh": ("e2e-ssh", 19)}[ACCESS]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
