@@ -18,7 +18,7 @@ from dagster_multihost_launcher.settings import Host
 
 LOCAL_SOCKET = "unix:///var/run/docker.sock"
 SSH = "ssh://"
-# A call over SSH is a session of the one connection, and sshd admits ten of them (MaxSessions) unless told otherwise.
+# A call over SSH is a session of the one connection; sshd admits ten (MaxSessions) unless told otherwise.
 _SSH_SESSIONS = 8
 _OLDEST_API_VERSION = "1.41"  # Docker 20.10, in Debian 12
 

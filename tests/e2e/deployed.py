@@ -85,6 +85,7 @@ class DeployedFleet:
     operator: Operator
     engine: docker.DockerClient
 
+    NAME: ClassVar = NAME
     ADDRESSES: ClassVar = {
         host: f"10.89.{NETWORK}.{last}"
         for last, host in enumerate(("alpha", "beta", "gamma", "delta"), start=11)
@@ -93,11 +94,13 @@ class DeployedFleet:
     @property
     def network(self) -> str:
         """The Docker network that the practice machines are on."""
-        return f"dagfleet-{NAME}"
+        return f"dagfleet-{self.NAME}"
 
     def sh(self, host: str, script: str) -> str:
         """Run a script as root on a practice machine, by the side door that a real host does not have."""
-        code, output = self.engine.containers.get(f"dagfleet-{NAME}-{host}").exec_run(["sh", "-c", script])
+        code, output = self.engine.containers.get(f"dagfleet-{self.NAME}-{host}").exec_run(
+            ["sh", "-c", script]
+        )
         assert code == 0, f"{host}: {script}: {output.decode()}"
         return str(output.decode())
 

@@ -21,8 +21,10 @@ def made(work: Work, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The hosts that were told to make a key; they make it, and it comes here, as the role does."""
     told: list[list[str]] = []
 
-    def play(_: Work, label: str, name: str, *, hosts: Sequence[str], quiet: bool) -> None:
-        assert (label, name, quiet) == ("certs", "launcher_key", True)
+    def play(
+        _: Work, label: str, name: str, *, hosts: Sequence[str], quiet: bool, variables: dict[str, object]
+    ) -> None:
+        assert (label, name, quiet, variables) == ("certs", "launcher_key", True, {})
         told.append(list(hosts))
         launcher_key(work.fleet_file.state).parent.mkdir(parents=True)
         launcher_key(work.fleet_file.state).write_text(f"{KEY}\n")
