@@ -66,7 +66,7 @@ def test_a_host_is_renewed_and_no_other(fleet: DeployedFleet) -> None:
         f"openssl s_client -connect {fleet.ADDRESSES['beta']}:4443 </dev/null 2>/dev/null "
         "| openssl x509 -noout -fingerprint -sha256",
     )
-    told = after[("beta", "mesh server")].replace(":", "").lower()
+    told = after["beta", "mesh-server"].replace(":", "").lower()
     assert shown.strip().rpartition("=")[2].replace(":", "").lower() == told
     assert started == fleet.sh(
         "beta", "systemctl show --property ExecMainStartTimestampMonotonic haproxy docker"
