@@ -31,11 +31,11 @@ variable "firewall" {
       )
     ])
     error_message = join("\n", flatten([
-      for key, sources in merge(
-        { operators = var.firewall.operators, ssh = var.firewall.ssh, web = var.firewall.web },
-        { for index, open in var.firewall.open : "open.${index}.sources" => open.sources }
+      for place in concat(
+        [for key in ["operators", "ssh", "web"] : { key = key, sources = var.firewall[key] }],
+        [for open in var.firewall.open : { key = "open.sources", sources = open.sources }]
         ) : [
-        for source in sources : "firewall.${key}: \"${source}\" is no address or network; write 10.0.1.2, 10.0.1.0/24 or fd00:1::/64"
+        for source in place.sources : "firewall.${place.key}: \"${source}\" is no address or network; write 10.0.1.2, 10.0.1.0/24 or fd00:1::/64"
         if !((strcontains(source, ":") || can(regex("^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\\.|/|$)){4}", source))) && try(
           cidrhost(strcontains(source, "/") ? source : "${source}/${strcontains(source, ":") ? 128 : 32}", 0) ==
           cidrhost("${split("/", source)[0]}/${strcontains(source, ":") ? 128 : 32}", 0), false
