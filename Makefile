@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e molecule bench-queue bench-launch bench-mesh docs clean
+.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e test-upstream molecule bench-queue bench-launch bench-mesh docs clean
 SHELL := /bin/bash
 
 # Tools of the project's own environment first: Ansible starts `ansible-config`, Molecule starts `ansible-playbook`.
@@ -39,11 +39,17 @@ test-older: setup  ## Run both plugins' tests with the oldest Dagster that they 
 test-docker: setup  ## Run the tests that need a Docker Engine
 	@scripts/test.sh docker
 
-test-molecule: setup  ## Run the Molecule scenario of every role
+test-test-upstream: setup  ## Run Dagster's own tests of its queue against ours (fetches its source archive)
+	@scripts/upstream.sh
+
+molecule: setup  ## Run the Molecule scenario of every role
 	@scripts/test.sh molecule
 
 test-e2e: setup  ## Run the end-to-end tests on a practice fleet of their own
 	@scripts/test.sh e2e
+
+test-upstream: setup  ## Run Dagster's own tests of its queue against ours (fetches its source archive)
+	@scripts/upstream.sh
 
 molecule: setup  ## Converge one role again on its machine: make molecule ROLE=mesh
 	@scripts/molecule.sh converge "$(ROLE)"
