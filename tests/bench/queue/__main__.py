@@ -26,7 +26,7 @@ from tests.bench.queue.measure import (
     reactions,
     submits,
 )
-from tests.bench.queue.report import percentile, spread, table
+from tests.bench.report import percentile, spread, table
 from tests.bench.queue.server import Server, wait_for
 
 REFERENCE = ROOT / ".build/environments/reference-coordinator/bin/python"
