@@ -1,6 +1,6 @@
 """`make bench-apply`: check, plan and apply of fleets at rest, and a host more. The last line is JSON.
 
-Practice fleets of 3 and of 8 hosts, beside plain ansible-playbook with the same roles and SSH itself, in turns.
+Practice fleets of 3 and 8 hosts, beside plain ansible-playbook with the same roles and SSH itself, in turns.
 The hosts share one machine's cores, so trust the ratios: on machines of their own they all work at once.
 """
 

@@ -26,8 +26,8 @@ from tests.bench.queue.measure import (
     reactions,
     submits,
 )
-from tests.bench.report import percentile, spread, table
 from tests.bench.queue.server import Server, wait_for
+from tests.bench.report import percentile, spread, table
 
 REFERENCE = ROOT / ".build/environments/reference-coordinator/bin/python"
 BIG, MIDDLE, SMALL = 10_000, 1_000, 100
