@@ -17,14 +17,16 @@ from dagfleet.control.session import Endpoint, Session
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / ".build" / "e2e"
-APPLY_SECONDS = 900
+APPLY_SECONDS = 1800
 # What an operator has anyway, and what says where and how packages are fetched here.
 KEPT = re.compile(r"PATH|HOME|LANG|(PIP|UV|SSL_CERT)_\w+|\w+_proxy", re.IGNORECASE)
 # E2E_FLEET=demo tries the fleet that `make demo` left, instead of setting one up.
 ON_DEMO = os.environ.get("E2E_FLEET") == "demo"
 # E2E_DOCKER_ACCESS=tls sets up a fleet with docker.access tls, for test_deployment.py; others try the mesh.
 ACCESS = os.environ.get("E2E_DOCKER_ACCESS", "mesh")
-NAME, NETWORK = ("lab", 7) if ON_DEMO else ("e2e", 8) if ACCESS == "mesh" else (f"e2e-{ACCESS}", 18)
+NAME, NETWORK = (
+    ("lab", 7) if ON_DEMO else {"mesh": ("e2e", 8), "tls": ("e2e-tls", 18), "ssh": ("e2e-ssh", 19)}[ACCESS]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,7 @@ class DeployedFleet:
     operator: Operator
     engine: docker.DockerClient
 
+    NAME: ClassVar = NAME
     ADDRESSES: ClassVar = {
         host: f"10.89.{NETWORK}.{last}"
         for last, host in enumerate(("alpha", "beta", "gamma", "delta"), start=11)
@@ -91,11 +94,13 @@ class DeployedFleet:
     @property
     def network(self) -> str:
         """The Docker network that the practice machines are on."""
-        return f"dagfleet-{NAME}"
+        return f"dagfleet-{self.NAME}"
 
     def sh(self, host: str, script: str) -> str:
         """Run a script as root on a practice machine, by the side door that a real host does not have."""
-        code, output = self.engine.containers.get(f"dagfleet-{NAME}-{host}").exec_run(["sh", "-c", script])
+        code, output = self.engine.containers.get(f"dagfleet-{self.NAME}-{host}").exec_run(
+            ["sh", "-c", script]
+        )
         assert code == 0, f"{host}: {script}: {output.decode()}"
         return str(output.decode())
 

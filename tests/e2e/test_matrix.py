@@ -119,6 +119,7 @@ def _places(fleet: DeployedFleet) -> dict[str, Place]:
 def _identities(fleet: DeployedFleet, folder: Path) -> dict[str, Place]:
     """Certificates, all shown from gamma: a host, which firewalls let through."""
     of_alpha = ("launcher", "gateway", "mesh-client", "mesh-server", "docker-server", "web")
+    _stolen_gateway(fleet)
     names = " ".join(f"{name}.pem {name}.pem.key" for name in of_alpha)
     bundle = fleet.sh("alpha", f"cd /etc/dagfleet/pki && tar -ch {names} | base64")
     fleet.sh("gamma", f"mkdir -p {FOLDER} && cd {FOLDER} && echo '{bundle}' | base64 -d | tar -x")
@@ -130,11 +131,23 @@ def _identities(fleet: DeployedFleet, folder: Path) -> dict[str, Place]:
         "a host's `mesh-client`": "mesh-client", "a host's `mesh-server`": "mesh-server",
         "a host's `docker-server`": "docker-server", "the web UI's": "web",
         "`launcher` of another authority": "stranger", "`reader`, revoked": "revoked",
+        "`gateway`, revoked": "stolen-gateway",
     }  # fmt: skip
     return {
         row: Place(_on(fleet, "gamma", "python3"), hosts=("alpha", "beta", "delta"), identity=identity)
         for row, identity in shown.items()
     }
+
+
+def _stolen_gateway(fleet: DeployedFleet) -> None:
+    """Put the certificate and key with which code servers were called until a moment ago."""
+    theirs = fleet.sh("alpha", "cd /etc/dagfleet/pki && tar -ch gateway.pem gateway.pem.key | base64")
+    fleet.sh(
+        "gamma",
+        f"mkdir -p {FOLDER} && cd {FOLDER} && echo '{theirs}' | base64 -d | tar -x --transform s/^/stolen-/",
+    )
+    done = fleet.operator.run("certs", "revoke", "gateway", "--wait", "10m")
+    assert done.code == 0, done.output + done.errors
 
 
 def _put(fleet: DeployedFleet, name: str, certificate: Path, key: Path) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dagfleet.derive.docker_ssh import launcher_url, over_ssh
 from dagfleet.derive.environment import (
     CONTAINER_WRAPPER,
     container_environment,
@@ -83,13 +84,7 @@ def _launcher(fleet: Fleet) -> dict[str, Any]:
 def _docker_host(fleet: Fleet, name: str, host: Host) -> dict[str, Any]:
     return {
         "host_name": name,
-        "docker_url": f"tcp://{host.address}:{host.docker_port}",
-        "tls": {
-            "ca_cert": f"{CONTROL_FILES}/docker-ca.crt",
-            "client_cert": f"{CONTROL_FILES}/launcher.pem",
-            "client_key": f"{CONTROL_FILES}/launcher.pem.key",
-            "verify": True,
-        },
+        **_endpoint(fleet, name, host),
         "location_names": list(fleet.locations_on(name)),
         "network": RUN_NETWORK,
         **{
@@ -98,6 +93,20 @@ def _docker_host(fleet: Fleet, name: str, host: Host) -> dict[str, Any]:
             if value is not None
         },
         **({"labels": dict(host.labels)} if host.labels else {}),
+    }
+
+
+def _endpoint(fleet: Fleet, name: str, host: Host) -> dict[str, Any]:
+    if over_ssh(fleet):
+        return {"docker_url": launcher_url(fleet, name)}
+    return {
+        "docker_url": f"tcp://{host.address}:{host.docker_port}",
+        "tls": {
+            "ca_cert": f"{CONTROL_FILES}/docker-ca.crt",
+            "client_cert": f"{CONTROL_FILES}/launcher.pem",
+            "client_key": f"{CONTROL_FILES}/launcher.pem.key",
+            "verify": True,
+        },
     }
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from dagfleet.derive.artifacts import Artifacts
+from dagfleet.derive.docker_ssh import LAUNCHER_FILES, over_ssh
 from dagfleet.derive.environment import (
     code_arguments,
     container_environment,
@@ -58,6 +59,10 @@ def control_plane_vars(fleet: Fleet, artifacts: Artifacts) -> dict[str, Any]:
         "control_plane_network": CONTROL_NETWORK,
         "control_plane_extra_hosts": control_extra_hosts(fleet),
         "control_plane_web_port": WEB_PORT,
+        "control_plane_identity": []
+        if over_ssh(fleet)
+        else ["docker-ca.crt", "launcher.pem", "launcher.pem.key"],
+        "control_plane_ssh": LAUNCHER_FILES if over_ssh(fleet) else None,
         "control_plane_database_password": _storage_password(fleet),
         "control_plane_secret_environment": storage_secrets(fleet),
     }

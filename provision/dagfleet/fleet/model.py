@@ -193,7 +193,8 @@ class Docker(Part):
     access: DockerAccess = Field(
         default="mesh",
         description="How the launcher reaches Docker: `mesh` is HAProxy with mutual TLS, rules and "
-        "revocation; `tls` is dockerd's own, without either, restarted at each renewal.",
+        "revocation; `tls` is dockerd's own, without either, restarted at each renewal; `ssh` is an account "
+        "on each host that may do nothing else, without certificates and ports.",
     )
     images: Literal["pull", "push"] = Field(
         default="pull",

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dagfleet.derive.docker_ssh import over_ssh
 from dagfleet.errors import ConfigurationError, DagfleetError
 from dagfleet.image import (
     PushResult,
@@ -132,20 +133,25 @@ def _send(
                     fleet_file.fleet, reference, source, target, lambda text: now(f"{host}: {text}")
                 )
     except (DockerException, requests.RequestException) as error:
-        place = f"{fleet_file.fleet.hosts[host].address}:{fleet_file.fleet.hosts[host].docker_port}"
-        return Sent(
-            host,
-            results,
-            DagfleetError(
-                f"the Docker endpoint {place} does not take images: {error}",
-                fix=f"see that HAProxy and Docker run on {host} and firewall.operators lists your address",
-            ),
-        )
+        return Sent(host, results, _refused(fleet_file.fleet, host, error))
     except ConfigurationError:
         raise
     except DagfleetError as error:
         return Sent(host, results, error)
     return Sent(host, results)
+
+
+def _refused(fleet: "Fleet", host: str, error: Exception) -> DagfleetError:
+    address, port = fleet.hosts[host].address, fleet.hosts[host].docker_port
+    if over_ssh(fleet):
+        return DagfleetError(
+            f"Docker on {host} does not take images by SSH: {error}",
+            fix="see that Docker runs there and that you can log in with ssh: dagfleet doctor",
+        )
+    return DagfleetError(
+        f"the Docker endpoint {address}:{port} does not take images: {error}",
+        fix=f"see that HAProxy and Docker run on {host} and firewall.operators lists your address",
+    )
 
 
 def _send_one(
