@@ -45,7 +45,7 @@ def host_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, A
         **(postgres_vars(fleet) if is_control else {}),
         **(control_plane_vars(fleet, artifacts) if is_control else {}),
         **(
-            code_server_vars(fleet, host_name)
+            code_server_vars(fleet, host_name, artifacts)
             if host.runs_docker
             else process_location_vars(fleet, host_name, artifacts)
         ),
