@@ -56,7 +56,9 @@ class Place:
         pair = {"certificate": f"{FOLDER}/{self.identity}.pem", "key": f"{FOLDER}/{self.identity}.pem.key"}
         question = {"doors": [each[2] for each in asked], "identity": pair if self.identity else None}
         words = json.loads(self.run(json.dumps(question)))
-        answers: Answers = self.beside.ask(fleet) if self.beside else {door.title: {} for door in MATRIX.doors}
+        answers: Answers = (
+            self.beside.ask(fleet) if self.beside else {door.title: {} for door in MATRIX.doors}
+        )
         for (door, host, _), word in zip(asked, words, strict=True):
             answers[door][host] = word
         return answers
@@ -120,7 +122,7 @@ def _places(fleet: DeployedFleet) -> dict[str, Place]:
 
 
 def _identities(fleet: DeployedFleet, folder: Path) -> dict[str, Place]:
-    """Certificates, shown from where firewalls let them through: the control host, and at its own door gamma."""
+    """Certificates, shown from where firewalls let them through: the control host, and to that one gamma."""
     of_alpha = ("launcher", "gateway", "mesh-client", "mesh-server", "docker-server", "web")
     names = " ".join(f"{name}.pem {name}.pem.key" for name in of_alpha)
     bundle = fleet.sh("alpha", f"cd /etc/dagfleet/pki && tar -ch {names} | base64")

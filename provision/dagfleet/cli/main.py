@@ -16,6 +16,7 @@ from dagfleet.cli.config import config
 from dagfleet.cli.doctor import doctor
 from dagfleet.cli.failure import guarded
 from dagfleet.cli.groups import Page
+from dagfleet.cli.host import host
 from dagfleet.cli.image import image
 from dagfleet.cli.init import init
 from dagfleet.cli.lab import lab
@@ -32,7 +33,7 @@ class Root(Page):
 
     sections: ClassVar = {
         "From a file to a fleet": ("init", "check", "plan", "apply"),
-        "A fleet at work": ("status", "doctor", "logs", "queue", "certs", "image", "lock"),
+        "A fleet at work": ("status", "doctor", "logs", "queue", "host", "certs", "image", "lock"),
         "Around it": ("config", "completion", "lab"),
     }
     examples = """
@@ -73,6 +74,7 @@ for command in (
     doctor,
     logs,
     queue,
+    host,
     certs,
     image,
     lock,

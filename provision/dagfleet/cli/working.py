@@ -1,7 +1,7 @@
 """What commands that change a fleet start with: secrets, a log, the lock to take."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,13 @@ def working(
             ),
             command=command,
         )
+
+
+def agreeing(yes: bool) -> "Callable[[str], bool]":
+    """Return what asks the person whether to go on, unless `yes` says so or nobody is there to ask."""
+    import click
+
+    return lambda question: yes or not sys.stdin.isatty() or click.confirm(question, default=True)
 
 
 def command_line(arguments: list[str]) -> str:
