@@ -13,9 +13,11 @@ from dagfleet.cli.certs import certs
 from dagfleet.cli.check import check
 from dagfleet.cli.completion import completion
 from dagfleet.cli.config import config
+from dagfleet.cli.destroy import destroy
 from dagfleet.cli.doctor import doctor
 from dagfleet.cli.failure import guarded
 from dagfleet.cli.groups import Page
+from dagfleet.cli.history import history
 from dagfleet.cli.host import host
 from dagfleet.cli.image import image
 from dagfleet.cli.init import init
@@ -33,7 +35,18 @@ class Root(Page):
 
     sections: ClassVar = {
         "From a file to a fleet": ("init", "check", "plan", "apply"),
-        "A fleet at work": ("status", "doctor", "logs", "queue", "host", "certs", "image", "lock"),
+        "A fleet at work": (
+            "status",
+            "doctor",
+            "logs",
+            "queue",
+            "host",
+            "certs",
+            "image",
+            "history",
+            "lock",
+            "destroy",
+        ),
         "Around it": ("config", "completion", "lab"),
     }
     examples = """
@@ -77,7 +90,9 @@ for command in (
     host,
     certs,
     image,
+    history,
     lock,
+    destroy,
     config,
     completion,
     lab,

@@ -47,6 +47,8 @@ class Work:
     touched: bool = False
     changes: dict[str, int] = field(default_factory=dict)
     """How many tasks of playbooks changed something, by host."""
+    release: int | None = None
+    """The number under which that was recorded."""
     started: float = field(default_factory=time.monotonic)
 
     @property

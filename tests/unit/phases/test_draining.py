@@ -1,4 +1,4 @@
-"""Which runs a drain waits for, and how it ends; the queue and the host are doubled, tests/e2e has real ones."""
+"""Which runs a drain waits for, and how it ends; queue and host are doubled here, real in tests/e2e."""
 
 from typing import Any
 
