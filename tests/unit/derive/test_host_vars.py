@@ -49,6 +49,26 @@ def test_groups_follow_the_parts_that_hosts_play() -> None:
     }
 
 
+def test_a_host_that_comes_changes_nothing_but_itself_and_the_control_host() -> None:
+    before = fleet_with(locations=LOCATIONS)
+    added = before.hosts["beta"].model_copy(update={"address": "10.0.1.9"})
+    pool = before.locations["etl"].model_copy(update={"hosts": (*before.locations["etl"].hosts, "epsilon")})
+    after = before.model_copy(
+        update={
+            "hosts": {**before.hosts, "epsilon": added},
+            "locations": {**before.locations, "etl": pool},
+        }
+    )
+    changed = [name for name in before.hosts if variables(name, before) != variables(name, after)]
+    assert changed == ["alpha"]
+
+
+def test_only_the_control_host_is_let_in_to_another_hosts_mesh_and_docker() -> None:
+    assert variables("beta")["base_fleet_addresses"] == ["10.0.1.1"]
+    assert variables("beta")["base_docker_client_addresses"] == ["10.0.1.1"]
+    assert variables("alpha")["base_fleet_addresses"] == ["10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.1.4"]
+
+
 def test_the_control_host_carries_calls_to_each_pool_in_its_order() -> None:
     alpha = variables("alpha")
     assert [egress["name"] for egress in alpha["mesh_grpc_egress"]] == ["etl", "reporting"]
