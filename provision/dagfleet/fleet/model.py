@@ -387,6 +387,13 @@ class Fleet(Part):
     """A fleet as its file describes it."""
 
     version: Literal[1] = Field(description="Schema of this file.", examples=[1])
+    terraform: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Terraform configuration that says name, control host, hosts and firewall in its output "
+        "`dagfleet`: its folder, or a file with `terraform output -json`. Any key stands there or here.",
+        examples=["../terraform"],
+    )
     name: Name = Field(description="Name of the fleet, in certificates and on every host.", examples=["prod"])
     dagster: Dagster = Field(description="Which Dagster the fleet runs.", examples=['{version: "1.13.27"}'])
     control: Control = Field(description="The control plane.")
