@@ -23,7 +23,8 @@ def launcher_package() -> LauncherPackage:
     if not package.archive.is_file():
         (wheel,) = (each for each in plugin_wheels() if each.name.startswith("dagfleet_launcher-"))
         with scratch_folder() as scratch:
-            copy = shutil.copy(wheel, scratch / "launcher.whl")
+            copy = scratch / wheel.name
+            shutil.copy(wheel, copy)
             package.archive.parent.mkdir(parents=True, exist_ok=True)
             copy.rename(package.archive)
     return package
