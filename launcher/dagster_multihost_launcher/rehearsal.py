@@ -26,7 +26,7 @@ from dagster_multihost_launcher.start import Plan, Starter
 from dagster_multihost_launcher.worker_instance import for_workers
 
 PARALLEL = 8
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
 POLL_SECONDS = 0.3
 LABEL = "dagfleet.rehearsal"
 # What a run's worker does first: it imports Dagster and opens the instance's storage.
