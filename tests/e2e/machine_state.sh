@@ -13,6 +13,6 @@ if command -v docker >/dev/null; then docker ps --all --format 'container {{.Nam
 # What packages write about themselves, caches and logs are nobody's.
 find /etc /usr/local /opt /srv /home /root /run/dagfleet* /var/lib /var/spool -xdev \
     \( -path '/var/lib/apt/*' -o -path '/var/lib/dpkg/*' -o -path '/var/lib/systemd/*' -o -path '/etc/ssl/certs/*' \
-    -o -name '*-' -o -name '.pwd.lock' -o -name '.ansible' -o -name 'ld.so.cache' \) -prune -o -print 2>/dev/null |
+    -o -name '*-' -o -name '.pwd.lock' -o -name 'ld.so.cache' \) -prune -o -print 2>/dev/null |
     sed 's/^/file /'
 sha256sum /etc/hosts

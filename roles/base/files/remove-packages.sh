@@ -30,6 +30,7 @@ installed() {
 drop() {
     comm -23 "$1" "$before/packages" >"$work/new"
     installed | comm -12 "$work/new" - >"$work/drop"
+    spare
     [ -s "$work/drop" ] || return 0
     sed 's/^/removed /' "$work/drop"
     if [ "$clusters" = keep ]; then
@@ -43,11 +44,33 @@ drop() {
     [ ! -s "$work/purged" ] || xargs apt-get --quiet --assume-yes purge <"$work/purged" >"$work/log" 2>&1 || failed
 }
 
+# What somebody has installed since may need one of ours.
+spare() {
+    again=1
+    while [ "$again" = 1 ] && [ -s "$work/drop" ]; do
+        again=0
+        cp "$work/drop" "$work/round"
+        # shellcheck disable=SC2094 # the round is only read
+        while read -r package; do
+            apt-get --simulate remove "$package" | sed -n 's/^Remv \([^ ]*\).*/\1/p' | sort -u >"$work/falling"
+            needing=$(comm -23 "$work/falling" "$work/round" | comm -12 - "$work/theirs" | head -n 1)
+            if [ -n "$needing" ]; then
+                echo "$package stays: $needing needs it"
+                sed -i "/^$package\$/d" "$work/drop"
+                again=1
+                break
+            fi
+        done <"$work/round"
+    done
+}
+
 failed() {
     tail -n 20 "$work/log" >&2
     exit 1
 }
 
+# Chosen by a person or there before, and not ours: never to be lost by the way.
+apt-mark showmanual | sort -u - "$before/packages" | comm -23 - "$work/ours" >"$work/theirs"
 drop "$work/ours"
 # What those brought along, now that nothing needs it any more.
 apt-get --simulate autoremove | sed -n 's/^Remv \([^ ]*\).*/\1/p' | sort -u >"$work/alone"
