@@ -3,7 +3,10 @@ locals {
   # Networks in CIDR notation, which is what clouds want for single addresses too.
   networks = {
     for name, sources in merge(
-      { fleet = [for host in var.hosts : host.address] },
+      {
+        fleet   = [for host in var.hosts : host.address]
+        control = [for name, host in var.hosts : host.address if name == var.control.host]
+      },
       { operators = var.firewall.operators, ssh = var.firewall.ssh, web = var.firewall.web },
       { for index, open in var.firewall.open : index => open.sources }
     ) : name => [for source in sources : strcontains(source, "/") ? source : "${source}/${strcontains(source, ":") ? 128 : 32}"]
@@ -27,13 +30,19 @@ locals {
     for name, host in var.hosts : name => concat(
       [
         { purpose = "ssh", port = host.ssh.port, protocol = "tcp", sources = local.ssh },
-        { purpose = "mesh", port = host.mesh.port, protocol = "tcp", sources = local.networks.fleet },
+        # No flow goes between two other hosts.
+        {
+          purpose  = "mesh"
+          port     = host.mesh.port
+          protocol = "tcp"
+          sources  = name == var.control.host ? local.networks.fleet : local.networks.control
+        },
       ],
       host.docker == "none" ? [] : [{
         purpose  = "docker"
         port     = host.docker_port
         protocol = "tcp"
-        sources  = concat(local.networks.fleet, local.networks.operators)
+        sources  = concat(local.networks.control, local.networks.operators)
       }],
       name == var.control.host ? local.on_control : [],
       local.on_all

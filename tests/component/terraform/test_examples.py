@@ -51,10 +51,11 @@ def cloud(
 def admitted(contract: dict[str, Any], host: str) -> dict[int, set[str]]:
     """Whom the matrix lets in, by port. What it should be is tried in test_modules.py."""
     fleet = contract["fleet"]
-    machines = {f"{one['address']}/32" for one in fleet["hosts"].values()}
-    operators = set(COMMON["operators"])
-    doors = {22: operators, 4443: machines, 2376: machines | operators}
-    if host == fleet["control"]["host"]:
+    control = fleet["control"]["host"]
+    operators, launcher = set(COMMON["operators"]), {f"{fleet['hosts'][control]['address']}/32"}
+    doors = {22: operators, 4443: launcher, 2376: launcher | operators}
+    if host == control:
+        doors[4443] = {f"{one['address']}/32" for one in fleet["hosts"].values()}
         doors[443] = set(fleet["firewall"].get("web", ["0.0.0.0/0", "::/0"]))
     return doors
 

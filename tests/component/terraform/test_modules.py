@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagfleet.derive import Artifacts, host_vars
+from dagfleet.derive import Artifacts, LauncherPackage, host_vars
 from dagfleet.errors import FleetFileError
 from dagfleet.fleet import json_schema, load_fleet, parse_fleet
 
@@ -173,7 +173,8 @@ def test_the_matrix_admits_whom_the_hosts_own_firewall_admits(fleet_module: Terr
     )
     outputs = fleet_module.apply()
     fleet = parse_fleet(REST, name="fleet.yml", ask=lambda _: outputs["contract"]["fleet"])
-    artifacts = Artifacts(control_image=None, process_releases={})
+    package = LauncherPackage(digest="def", archive=Path("l.tar"))
+    artifacts = Artifacts(control_image="dagfleet/control-plane:1", launcher=package, process_releases={})
     for name in fleet.hosts:
         admitted = {
             (door["port"], door["protocol"]): set(door["sources"]) for door in outputs["firewall"][name]
@@ -190,7 +191,9 @@ def own_firewall(variables: dict[str, Any], runs_docker: bool) -> dict[tuple[int
         (variables["base_mesh_port"], "tcp"): fleet,
     }
     if runs_docker:
-        doors[variables["base_docker_port"], "tcp"] = [*fleet, *variables["base_operator_addresses"]]
+        doors[variables["base_docker_port"], "tcp"] = [
+            *variables["base_docker_client_addresses"], *variables["base_operator_addresses"]
+        ]  # fmt: skip
     if variables["base_web_port"]:
         doors[variables["base_web_port"], "tcp"] = variables["base_web_sources"] or anywhere
     for opened in variables["base_open_ports"]:
