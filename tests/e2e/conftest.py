@@ -11,7 +11,22 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.e2e.deployed import ACCESS, BUILD, NAME, NETWORK, ON_DEMO, REPOSITORY, DeployedFleet, Operator
+from tests.e2e.deployed import (
+    ACCESS,
+    BUILD,
+    NAME,
+    NETWORK,
+    ON_DEMO,
+    REPOSITORY,
+    DeployedFleet,
+    Operator,
+    machine_state,
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes the session's fleet apart last, whatever the files are called."""
+    items.sort(key=lambda item: item.path.name == "test_host_life.py")
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +89,7 @@ def fleet(request: pytest.FixtureRequest, engine: docker.DockerClient) -> Iterat
     try:
         up = operator.run("lab", "up")
         assert up.code == 0, up.output + up.errors
+        deployed.fresh.update({host: machine_state(deployed, host) for host in deployed.ADDRESSES})
         # Gamma comes with Docker settings of its owner's, which have to survive.
         deployed.sh(
             "gamma", "mkdir -p /etc/docker && echo '{\"shutdown-timeout\": 7}' >/etc/docker/daemon.json"

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ import docker
 from dagfleet.control.login import Login
 from dagfleet.control.plane import Plane
 from dagfleet.control.session import Endpoint, Session
+from docker.models.containers import Container
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / ".build" / "e2e"
@@ -27,6 +28,9 @@ ACCESS = os.environ.get("E2E_DOCKER_ACCESS", "mesh")
 NAME, NETWORK = (
     ("lab", 7) if ON_DEMO else {"mesh": ("e2e", 8), "tls": ("e2e-tls", 18), "ssh": ("e2e-ssh", 19)}[ACCESS]
 )
+# E2E_NETWORK=28 sets the fleet up beside another one, as e2e-28 on 10.89.28.x.
+if beside := os.environ.get("E2E_NETWORK"):
+    NAME, NETWORK = f"e2e-{beside}", int(beside)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,10 @@ class Operator:
     @property
     def state(self) -> Path:
         return self.folder / ".dagfleet"
+
+    @property
+    def fleet_name(self) -> str:
+        return re.findall(r"(?m)^name: (\S+)", (self.folder / "fleet.yml").read_text())[0]
 
     def environment(self, **extra: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
@@ -84,6 +92,8 @@ class Operator:
 class DeployedFleet:
     operator: Operator
     engine: docker.DockerClient
+    fresh: dict[str, frozenset[str]] = field(default_factory=dict)
+    """What each machine had before Dagfleet came."""
 
     NAME: ClassVar = NAME
     ADDRESSES: ClassVar = {
@@ -96,11 +106,13 @@ class DeployedFleet:
         """The Docker network that the practice machines are on."""
         return f"dagfleet-{self.NAME}"
 
+    def machine(self, host: str) -> Container:
+        """The practice machine itself."""
+        return self.engine.containers.get(f"dagfleet-{self.NAME}-{host}")
+
     def sh(self, host: str, script: str) -> str:
         """Run a script as root on a practice machine, by the side door that a real host does not have."""
-        code, output = self.engine.containers.get(f"dagfleet-{self.NAME}-{host}").exec_run(
-            ["sh", "-c", script]
-        )
+        code, output = self.machine(host).exec_run(["sh", "-c", script])
         assert code == 0, f"{host}: {script}: {output.decode()}"
         return str(output.decode())
 
@@ -133,3 +145,9 @@ class DeployedFleet:
     def plane(self) -> Iterator[Plane]:
         with self.session() as opened:
             yield Plane(opened)
+
+
+def machine_state(fleet: DeployedFleet, host: str) -> frozenset[str]:
+    """Everything on a machine that somebody could call theirs, a line each."""
+    script = Path(__file__).with_name("machine_state.sh").read_text()
+    return frozenset(fleet.sh(host, f"{script}\ntrue").splitlines())

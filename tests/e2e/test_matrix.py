@@ -29,6 +29,7 @@ DOORS = {
     "database for containers": ("sql", ("alpha", "beta", "gamma")),
     "code servers for the control plane": ("plain code", ("alpha",)),
 }
+ASKERS = ("alpha", "gamma")
 SERVED = {"beta": "etl", "gamma": "etl", "delta": "reporting"}
 Answers = dict[str, dict[str, str]]
 
@@ -41,6 +42,8 @@ class Place:
     hosts: tuple[str, ...] = ("alpha", "beta", "gamma", "delta")
     gateways: tuple[str, str] | None = None
     identity: str | None = None
+    beside: "Place | None" = None
+    """Another place, where what this one cannot ask is asked."""
 
     def ask(self, fleet: DeployedFleet) -> Answers:
         """Return by door and host what was answered."""
@@ -53,7 +56,9 @@ class Place:
         pair = {"certificate": f"{FOLDER}/{self.identity}.pem", "key": f"{FOLDER}/{self.identity}.pem.key"}
         question = {"doors": [each[2] for each in asked], "identity": pair if self.identity else None}
         words = json.loads(self.run(json.dumps(question)))
-        answers: Answers = {door.title: {} for door in MATRIX.doors}
+        answers: Answers = (
+            self.beside.ask(fleet) if self.beside else {door.title: {} for door in MATRIX.doors}
+        )
         for (door, host, _), word in zip(asked, words, strict=True):
             answers[door][host] = word
         return answers
@@ -117,12 +122,13 @@ def _places(fleet: DeployedFleet) -> dict[str, Place]:
 
 
 def _identities(fleet: DeployedFleet, folder: Path) -> dict[str, Place]:
-    """Certificates, all shown from gamma: a host, which firewalls let through."""
+    """Certificates, shown from where firewalls let them through: the control host, and to that one gamma."""
     of_alpha = ("launcher", "gateway", "mesh-client", "mesh-server", "docker-server", "web")
     _stolen_gateway(fleet)
     names = " ".join(f"{name}.pem {name}.pem.key" for name in of_alpha)
     bundle = fleet.sh("alpha", f"cd /etc/dagfleet/pki && tar -ch {names} | base64")
-    fleet.sh("gamma", f"mkdir -p {FOLDER} && cd {FOLDER} && echo '{bundle}' | base64 -d | tar -x")
+    for host in ASKERS:
+        fleet.sh(host, f"mkdir -p {FOLDER} && cd {FOLDER} && echo '{bundle}' | base64 -d | tar -x")
     _put(fleet, "stranger", *_stranger(folder))
     _readers(fleet, folder / "reader")
     shown = {
@@ -134,9 +140,12 @@ def _identities(fleet: DeployedFleet, folder: Path) -> dict[str, Place]:
         "`gateway`, revoked": "stolen-gateway",
     }  # fmt: skip
     return {
-        row: Place(_on(fleet, "gamma", "python3"), hosts=("alpha", "beta", "delta"), identity=identity)
+        row: Place(
+            _on(fleet, "alpha", "python3"), hosts=("beta", "gamma", "delta"), identity=identity,
+            beside=Place(_on(fleet, "gamma", "python3"), hosts=("alpha",), identity=identity),
+        )
         for row, identity in shown.items()
-    }
+    }  # fmt: skip
 
 
 def _stolen_gateway(fleet: DeployedFleet) -> None:
@@ -153,7 +162,8 @@ def _stolen_gateway(fleet: DeployedFleet) -> None:
 def _put(fleet: DeployedFleet, name: str, certificate: Path, key: Path) -> None:
     for suffix, path in ((".pem", certificate), (".pem.key", key)):
         text = base64.b64encode(path.read_bytes()).decode()
-        fleet.sh("gamma", f"umask 077; echo {text} | base64 -d >{FOLDER}/{name}{suffix}")
+        for host in ASKERS:
+            fleet.sh(host, f"umask 077; echo {text} | base64 -d >{FOLDER}/{name}{suffix}")
 
 
 def _stranger(folder: Path) -> tuple[Path, Path]:

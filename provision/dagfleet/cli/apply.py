@@ -1,7 +1,6 @@
 """`dagfleet apply`: make the fleet what fleet.yml says."""
 
 import re
-import sys
 
 import click
 
@@ -52,7 +51,7 @@ def apply(
     A host that was made from the same file, secrets and roles before, and on which nobody has changed
     anything since, is passed over.
     """
-    from dagfleet.cli.working import working
+    from dagfleet.cli.working import agreeing, working
     from dagfleet.phases.apply import PHASES
     from dagfleet.phases.phase import run
 
@@ -61,5 +60,5 @@ def apply(
         work.wait = wait
         work.accept_new_host_keys = accept_new_host_keys
         work.full = full
-        work.agreed = lambda question: yes or not sys.stdin.isatty() or click.confirm(question, default=True)
+        work.agreed = agreeing(yes)
         run(work, PHASES)

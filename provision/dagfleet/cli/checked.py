@@ -1,17 +1,21 @@
 """What `check` found, as a table and as JSON."""
 
 import json
+import textwrap
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dagfleet.cli.terminal import WIDTH, Terminal
+from dagfleet.derive.ways import Way, ways
 from dagfleet.errors import EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, UnreachableError
 from dagfleet.pki import inspect
 from dagfleet.probe.findings import Finding, Level, examine
 from dagfleet.probe.findings.certificates import leaves
+from dagfleet.probe.reach import State, reach, unreached
 from dagfleet.probe.report import HostReport, Privilege
 from dagfleet.probe.survey import survey
 from dagfleet.probe.target import Target
@@ -32,6 +36,8 @@ class Checked:
     unreachable: dict[str, UnreachableError]
     findings: dict[str, list[Finding]]
     seconds: float
+    ways: dict[Way, State] = field(default_factory=dict)
+    """Ways between hosts that were tried, and what came of it."""
 
     def level(self, host: str) -> Level:
         """Return the gravest finding's level; a host that does not answer is to be fixed."""
@@ -56,13 +62,20 @@ class Checked:
 def checked(fleet: "Fleet", targets: Sequence[Target]) -> Checked:
     """Survey the hosts and examine what they say."""
     started = time.monotonic()
-    found = survey(targets)
+    with ThreadPoolExecutor(1) as pool:
+        tried = pool.submit(reach, targets, ways(fleet))
+        found = survey(targets)
+    findings = examine(fleet, found.reports)
+    for finding in unreached(tried.result(), found.reports):
+        if finding.host in findings:
+            findings[finding.host].insert(0, finding)
     return Checked(
         hosts=tuple(target.name for target in targets),
         reports=found.reports,
         unreachable=found.unreachable,
-        findings=examine(fleet, found.reports),
+        findings=findings,
         seconds=time.monotonic() - started,
+        ways=tried.result(),
     )
 
 
@@ -81,6 +94,8 @@ def print_table(fleet: "Fleet", path: str, result: Checked, terminal: Terminal) 
         terminal.say(f"{host}{colour}{first}")
         for other in others:
             terminal.say(f"{indent}{other}")
+    for line in _reached(result):
+        terminal.say(f"  {'reach':<{name_width}}  {line}")
     if certificates := _certificates(result):
         terminal.say(f"  {'certs':<{name_width}}  {certificates}")
     terminal.say(f"{totals(result)} · {duration(result.seconds)}")
@@ -94,6 +109,7 @@ def print_json(fleet: "Fleet", result: Checked, terminal: Terminal) -> None:
         "fix": result.total(Level.FIX),
         "warn": result.total(Level.WARN),
         "hosts": {name: _as_json(fleet, name, result) for name in result.hosts},
+        "reach": [{"from": way.host, "to": way.title, "state": str(result.ways[way])} for way in result.ways],
     }, indent=2))  # fmt: skip
 
 
@@ -131,6 +147,18 @@ def _described(report: HostReport) -> str:
     if report.engine:
         parts.insert(1, f"Docker {report.engine.version.partition('+')[0]}")
     return " · ".join(parts)
+
+
+def _reached(result: Checked) -> list[str]:
+    """Return the ways that work, those of hosts with the same ones in one line."""
+    by_ends: dict[tuple[str, ...], list[str]] = {}
+    for host in result.hosts:
+        working = (State.OPEN, State.REFUSED)
+        ends = tuple(way.title for way, state in result.ways.items() if way.host == host and state in working)
+        if ends:
+            by_ends.setdefault(ends, []).append(host)
+    lines = [f"{', '.join(hosts)} -> {', '.join(ends)} ok" for ends, hosts in by_ends.items()]
+    return [part for line in lines for part in textwrap.wrap(line, WIDTH - 12, subsequent_indent="  ")]
 
 
 def _certificates(result: Checked) -> str | None:

@@ -12,17 +12,40 @@ from dagfleet.cli.settings import Settings, common_options, json_option
 class ConfigPage(Page):
     """Its help."""
 
-    sections: ClassVar = {"Commands": ("schema", "show")}
+    sections: ClassVar = {"Commands": ("docs", "schema", "show")}
     examples = """
+dagfleet config docs hosts                    every key below hosts, and what it means
 dagfleet config schema > fleet.schema.json    then, in fleet.yml's first line:
 # yaml-language-server: $schema=fleet.schema.json
 """
 
 
-@click.group(cls=ConfigPage, short_help="Print the schema of fleet.yml, or what it means with all defaults.")
+@click.group(
+    cls=ConfigPage, short_help="Explain fleet.yml: its keys, its schema, what it means with all defaults."
+)
 @common_options
 def config() -> None:
-    """Print the schema of fleet.yml, or what it means with all defaults filled in."""
+    """Explain fleet.yml: every key, the schema for editors, what it means with all defaults filled in."""
+
+
+@config.command(short_help="Say what every key of fleet.yml means.")
+@click.argument("part", required=False, default="")
+@common_options
+@click.pass_obj
+def docs(settings: Settings, part: str) -> None:
+    """Say what every key of fleet.yml means, its values and default; PART is one such as control.web."""
+    from dagfleet.errors import ConfigurationError
+    from dagfleet.fleet import json_schema
+    from dagfleet.fleet.mistakes import did_you_mean
+    from dagfleet.fleet.reference import part_names, reference_text
+
+    schema = json_schema()
+    text = reference_text(schema, only=part)
+    if not text:
+        raise ConfigurationError(
+            f'fleet.yml has no part "{part}"', fix=did_you_mean(part, part_names(schema))
+        )
+    settings.terminal.say(text)
 
 
 @config.command(short_help="Print the JSON Schema of fleet.yml, for editors.")

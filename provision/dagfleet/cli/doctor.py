@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dagfleet.cli.settings import Settings, common_options, json_option
+from dagfleet.cli.watching import watch_option, watched
 from dagfleet.errors import EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE
 
 if TYPE_CHECKING:
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Walk each hop of each flow and name the broken one.")
+@watch_option
 @json_option
 @common_options
 @click.pass_obj
-def doctor(settings: Settings, as_json: bool) -> None:
+def doctor(settings: Settings, watch: float | None, as_json: bool) -> None:
     """Walk each hop of each flow, as the one who uses it, and name the broken one with its mend.
 
     Web UI, each location on each of its hosts, Docker, the database; changes nothing. Exits 0 when all is
@@ -35,15 +37,19 @@ def doctor(settings: Settings, as_json: bool) -> None:
     terminal = settings.terminal
     wanted = flows(fleet_file.fleet)
     hops = len({hop.key for flow in wanted for hop in flow.hops})
-    with terminal.working("doctor", f"walking {count(hops, 'hop')} of {count(len(wanted), 'flow')}"):
-        answers, silent = ask(fleet_file, wanted)
-    found = examined(wanted, answers)
-    if as_json:
-        terminal.say(json.dumps(_facts(fleet_file.fleet.name, found, silent), indent=2))
-    else:
-        _print(found, silent, terminal, hops)
-    broken = any(each.culprit for each in found)
-    raise click.exceptions.Exit(EXIT_UNREACHABLE if silent else EXIT_FAILED if broken else EXIT_OK)
+
+    def look() -> int:
+        with terminal.working("doctor", f"walking {count(hops, 'hop')} of {count(len(wanted), 'flow')}"):
+            answers, silent = ask(fleet_file, wanted)
+        found = examined(wanted, answers)
+        if as_json:
+            terminal.say(json.dumps(_facts(fleet_file.fleet.name, found, silent), indent=2))
+        else:
+            _print(found, silent, terminal, hops)
+        broken = any(each.culprit for each in found)
+        return EXIT_UNREACHABLE if silent else EXIT_FAILED if broken else EXIT_OK
+
+    raise click.exceptions.Exit(watched(look, watch, terminal))
 
 
 def _print(

@@ -13,9 +13,12 @@ from dagfleet.cli.certs import certs
 from dagfleet.cli.check import check
 from dagfleet.cli.completion import completion
 from dagfleet.cli.config import config
+from dagfleet.cli.destroy import destroy
 from dagfleet.cli.doctor import doctor
 from dagfleet.cli.failure import guarded
 from dagfleet.cli.groups import Page
+from dagfleet.cli.history import history
+from dagfleet.cli.host import host
 from dagfleet.cli.image import image
 from dagfleet.cli.init import init
 from dagfleet.cli.lab import lab
@@ -32,7 +35,18 @@ class Root(Page):
 
     sections: ClassVar = {
         "From a file to a fleet": ("init", "check", "plan", "apply"),
-        "A fleet at work": ("status", "doctor", "logs", "queue", "certs", "image", "lock"),
+        "A fleet at work": (
+            "status",
+            "doctor",
+            "logs",
+            "queue",
+            "host",
+            "certs",
+            "image",
+            "history",
+            "lock",
+            "destroy",
+        ),
         "Around it": ("config", "completion", "lab"),
     }
     examples = """
@@ -73,9 +87,12 @@ for command in (
     doctor,
     logs,
     queue,
+    host,
     certs,
     image,
+    history,
     lock,
+    destroy,
     config,
     completion,
     lab,

@@ -1,6 +1,7 @@
 """What `status` sees: hosts over SSH and the control plane over HTTPS, at the same time."""
 
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from dagfleet.cli.checked import role
 from dagfleet.cli.terminal import Terminal
 from dagfleet.control.connect import endpoint, plane
 from dagfleet.control.plane import Daemon, LoadedLocation, QueueCounts
+from dagfleet.control.queueing import Pause, RunQueue
 from dagfleet.errors import EXIT_FAILED, EXIT_UNREACHABLE, DagfleetError
 from dagfleet.fleet.values import secret_name
 from dagfleet.phases.authorities import Store
@@ -46,6 +48,8 @@ class Observed:
     hosts: Survey
     control: ControlPlane
     rotations: tuple[Rotation, ...] = ()
+    drained: Mapping[str, Pause] = field(default_factory=dict)
+    """Hosts that get no new runs."""
 
     @property
     def sick_units(self) -> dict[str, list[str]]:
@@ -78,11 +82,24 @@ class Observed:
 def observe(fleet_file: "FleetFile") -> Observed:
     """Ask hosts and control plane at once."""
     fleet = fleet_file.fleet
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         control = pool.submit(_ask_control, fleet_file)
+        drained = pool.submit(_ask_queue, fleet_file)
         hosts = survey([target(fleet_file, name) for name in fleet.hosts])
         rotations = tuple(Store(fleet_file).rotations())
-        return Observed(fleet, endpoint(fleet_file).url, hosts, control.result(), rotations)
+        url = endpoint(fleet_file).url
+        return Observed(fleet, url, hosts, control.result(), rotations, drained.result())
+
+
+def _ask_queue(fleet_file: "FleetFile") -> dict[str, Pause]:
+    """Return the hosts that get no new runs; a queue that does not answer is the control plane's to tell."""
+    if not endpoint(fleet_file).authority.is_file():
+        return {}
+    try:
+        pauses = RunQueue(target(fleet_file, fleet_file.fleet.control.host)).pauses()
+    except DagfleetError:
+        return {}
+    return {pause.name: pause for pause in pauses if pause.kind == "host"}
 
 
 def _ask_control(fleet_file: "FleetFile") -> ControlPlane:
@@ -176,6 +193,8 @@ def _host_line(observed: Observed, host: str) -> tuple[str, str]:
     if units := observed.sick_units.get(host):
         return "fix", f"{', '.join(units)} failed; journalctl -u {units[0]}"
     parts = [f"applied {_when(report)}"]
+    if pause := observed.drained.get(host):
+        parts.insert(0, _drained(report, pause))
     if report.engine:
         parts.append(count(len(report.engine.containers), "container"))
     if report.disk:
@@ -199,7 +218,21 @@ def _host_json(observed: Observed, host: str) -> dict[str, Any]:
         "disk_free_bytes": report.disk.free if report.disk else None,
         "certificate_days": _certificate_days(report),
         "certificates_checked": report.certificates_checked,
+        "drained": vars(pause) if (pause := observed.drained.get(host)) else None,
+        "runs": _runs(report),
     }
+
+
+def _runs(report: HostReport) -> int:
+    """Return how many run containers work on the host."""
+    return sum(name.startswith("dagster-run-") for name in report.engine.containers) if report.engine else 0
+
+
+def _drained(report: HostReport, pause: Pause) -> str:
+    left = _runs(report)
+    since = datetime.fromtimestamp(pause.since, UTC).astimezone()
+    state = f"draining, {count(left, 'run')} left" if left else "drained"
+    return f"{state} (by {pause.paused_by} since {since:%Y-%m-%d %H:%M})"
 
 
 def _certificate_days(report: HostReport) -> int | None:

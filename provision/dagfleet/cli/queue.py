@@ -1,7 +1,5 @@
 """`dagfleet queue`: dagster-queue on the control host."""
 
-import getpass
-import socket
 import subprocess
 
 import click
@@ -28,21 +26,13 @@ def queue(settings: Settings, arguments: tuple[str, ...]) -> None:
     dagfleet queue pause host beta             no new runs there; resume ends that
     dagfleet queue cancel --location etl       everything of etl that waits
     """
+    from dagfleet.control.queueing import queue_command
     from dagfleet.probe.shell import SSH_FAILED, ssh
     from dagfleet.probe.target import target
 
     fleet_file = settings.fleet_file()
     control = target(fleet_file, fleet_file.fleet.control.host)
-    whose = f"DAGSTER_QUEUE_USER={getpass.getuser()}@{socket.gethostname()}"
-    command = [
-        "docker",
-        "exec",
-        "--env",
-        whose,
-        "dagfleet-daemon",
-        "dagster-queue",
-        *(arguments or ["--help"]),
-    ]
+    command = queue_command(arguments or ["--help"])
     done = subprocess.run(ssh(control, command), stdin=subprocess.DEVNULL, check=False)
     if done.returncode == SSH_FAILED:
         raise UnreachableError(

@@ -26,9 +26,13 @@ class Terminal:
         self.live = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self.colour = self.live and not os.environ.get("NO_COLOR")
         self._moving: Any = None
+        self._held: list[str] | None = None
 
     def say(self, text: str = "") -> None:
         """Print a line."""
+        if self._held is not None:
+            self._held.append(text)
+            return
         if self._moving is not None:
             from rich.text import Text
 
@@ -36,6 +40,15 @@ class Terminal:
             return
         self._stream.write(f"{text}\n")
         self._stream.flush()
+
+    @contextmanager
+    def held(self, lines: list[str]) -> Iterator[None]:
+        """Collect lines instead of printing them until the block ends, and let nothing move meanwhile."""
+        self._held = lines
+        try:
+            yield
+        finally:
+            self._held = None
 
     def line(self, label: str, text: str, seconds: float | None = None) -> None:
         """Print `label  text  seconds`, the text wrapped under itself and the time at the right edge."""
@@ -66,7 +79,7 @@ class Terminal:
     @contextmanager
     def moving(self, rows: Callable[[], Sequence[tuple[str, str, float]]]) -> Iterator[None]:
         """Redraw `rows` (label, text, seconds) until the block ends; nothing without a watcher."""
-        if not self.live or self._moving is not None:
+        if not self.live or self._moving is not None or self._held is not None:
             yield
             return
         from rich.console import Console

@@ -1,7 +1,7 @@
 """What commands that change a fleet start with: secrets, a log, the lock to take."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,12 @@ def working(
     *,
     log: str,
     command: str = "dagfleet apply",
+    secrets: bool = True,
 ) -> "Iterator[Work]":
-    """Open the work on `hosts`; `command` is what finishes it when it is stopped. Connects to nothing yet."""
+    """Open the work on `hosts`; `command` is what finishes it when it is stopped. Connects to nothing yet.
+
+    Without `secrets` none is asked for: nobody has to unlock a password manager to take things away.
+    """
     from dagfleet.phases.work import Work
     from dagfleet.probe.connection import Connection
     from dagfleet.probe.lock import FleetLock
@@ -29,9 +33,9 @@ def working(
     from dagfleet.runner.log import Log
     from dagfleet.secrets import Secrets
 
-    secrets = Secrets(fleet_file)
-    values = secrets.resolve_all()
-    mask = secrets.masker()
+    known = Secrets(fleet_file)
+    values = known.resolve_all() if secrets else {}
+    mask = known.masker()
     control = target(fleet_file, fleet_file.fleet.control.host)
     with Log(fleet_file.state / "logs", log, mask) as opened:
         yield Work(
@@ -46,6 +50,13 @@ def working(
             ),
             command=command,
         )
+
+
+def agreeing(yes: bool) -> "Callable[[str], bool]":
+    """Return what asks the person whether to go on, unless `yes` says so or nobody is there to ask."""
+    import click
+
+    return lambda question: yes or not sys.stdin.isatty() or click.confirm(question, default=True)
 
 
 def command_line(arguments: list[str]) -> str:

@@ -84,6 +84,39 @@ query DagfleetRun($runId: ID!) {
 }
 """
 
+ACTIVE = """
+query DagfleetActive($limit: Int!) {
+  runsOrError(filter: {statuses: [STARTING, STARTED, CANCELING]}, limit: $limit) {
+    __typename
+    ... on Runs {
+      results {
+        runId
+        jobName
+        status
+        creationTime
+        startTime
+        endTime
+        tags { key value }
+        repositoryOrigin { repositoryLocationName }
+      }
+    }
+    ... on PythonError { message }
+  }
+}
+"""
+
+MARK_CANCELED = """
+mutation DagfleetMarkCanceled($runId: String!) {
+  terminateRun(runId: $runId, terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY) {
+    __typename
+    ... on TerminateRunFailure { message }
+    ... on RunNotFoundError { message }
+    ... on UnauthorizedError { message }
+    ... on PythonError { message }
+  }
+}
+"""
+
 RELOAD = """
 mutation DagfleetReload {
   reloadWorkspace {
@@ -100,5 +133,7 @@ ALL = {
     "queue": QUEUE,
     "launch": LAUNCH,
     "run": RUN,
+    "active": ACTIVE,
+    "mark_canceled": MARK_CANCELED,
     "reload": RELOAD,
 }

@@ -8,6 +8,7 @@ from typing import Any
 from dagfleet.control import documents
 from dagfleet.control.session import Session, WebError
 
+MOST_ACTIVE = 10_000
 FINAL = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 
 
@@ -149,16 +150,14 @@ class Plane:
         answer = self._session.query(documents.RUN, {"runId": run_id})["runOrError"]
         if answer["__typename"] != "Run":
             raise WebError(f"run {run_id}: {headline(answer.get('message', 'there is none'))}")
-        return RunState(
-            run_id=answer["runId"],
-            job=answer["jobName"],
-            location=(answer["repositoryOrigin"] or {}).get("repositoryLocationName"),
-            status=answer["status"],
-            created=answer["creationTime"],
-            started=answer["startTime"],
-            ended=answer["endTime"],
-            tags={tag["key"]: tag["value"] for tag in answer["tags"]},
-        )
+        return _run(answer)
+
+    def active(self) -> list[RunState]:
+        """Return the runs that start, work or are being canceled, whoever does the work."""
+        answer = self._session.query(documents.ACTIVE, {"limit": MOST_ACTIVE})["runsOrError"]
+        if answer["__typename"] != "Runs":
+            raise WebError(f"the active runs cannot be listed: {headline(answer.get('message', ''))}")
+        return [_run(each) for each in answer["results"]]
 
     def finished(
         self,
@@ -177,11 +176,30 @@ class Plane:
                 return state
             time.sleep(poll)
 
+    def mark_canceled(self, run_id: str) -> None:
+        """End a run whose worker can be asked no more; its host is not told."""
+        answer = self._session.query(documents.MARK_CANCELED, {"runId": run_id})["terminateRun"]
+        if answer["__typename"] != "TerminateRunSuccess":
+            raise WebError(f"run {run_id} was not canceled: {headline(answer.get('message', ''))}")
+
     def reload(self) -> None:
         """Let the web server read its workspace again."""
         answer = self._session.query(documents.RELOAD)["reloadWorkspace"]
         if answer["__typename"] != "Workspace":
             raise WebError(f"the workspace was not reloaded: {headline(answer.get('message', ''))}")
+
+
+def _run(answer: Mapping[str, Any]) -> RunState:
+    return RunState(
+        run_id=answer["runId"],
+        job=answer["jobName"],
+        location=(answer["repositoryOrigin"] or {}).get("repositoryLocationName"),
+        status=answer["status"],
+        created=answer["creationTime"],
+        started=answer["startTime"],
+        ended=answer["endTime"],
+        tags={tag["key"]: tag["value"] for tag in answer["tags"]},
+    )
 
 
 def _location(entry: Mapping[str, Any]) -> LoadedLocation:

@@ -45,7 +45,7 @@ def host_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, A
         **(postgres_vars(fleet) if is_control else {}),
         **(control_plane_vars(fleet, artifacts) if is_control else {}),
         **(
-            code_server_vars(fleet, host_name)
+            code_server_vars(fleet, host_name, artifacts)
             if host.runs_docker
             else process_location_vars(fleet, host_name, artifacts)
         ),
@@ -68,7 +68,8 @@ def _base_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
         "base_fleet_name": fleet.name,
         "base_host_name": host_name,
         "base_hosts_entries": [{"address": "127.0.0.1", "names": [DATABASE_NAME]}] if local_database else [],
-        "base_fleet_addresses": [other.address for other in fleet.hosts.values()],
+        "base_fleet_addresses": _peers(fleet, host_name),
+        "base_docker_client_addresses": [fleet.hosts[fleet.control.host].address],
         "base_operator_addresses": list(fleet.firewall.operators),
         # The launcher in the control plane's own container reaches this host's Docker without leaving it.
         "base_docker_client_subnets": [fleet.docker.control_subnet]
@@ -96,6 +97,15 @@ def _ssh_sources(fleet: Fleet, host_name: str) -> list[str]:
     chosen = list(fleet.firewall.ssh)
     launcher = chosen and over_ssh(fleet) and fleet.hosts[host_name].runs_docker
     return list(dict.fromkeys([*chosen, *(launcher_sources(fleet, host_name) if launcher else [])]))
+
+
+def _peers(fleet: Fleet, host_name: str) -> list[str]:
+    """Return who uses the host's mesh: the control host alone, and on that one every host.
+
+    No flow goes between two others, so that a host that comes or goes changes nothing on them.
+    """
+    peers = fleet.hosts if host_name == fleet.control.host else (fleet.control.host,)
+    return [fleet.hosts[peer].address for peer in peers]
 
 
 def _challenges(fleet: Fleet, host_name: str) -> list[dict[str, Any]]:

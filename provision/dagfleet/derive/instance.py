@@ -35,6 +35,7 @@ def dagster_yaml(fleet: Fleet) -> str:
                 "class": "MultiHostDockerRunLauncher",
                 "config": _launcher(fleet),
             },
+            **_compute_logs(fleet),
             # Only a launcher that says a run is gone lets Dagster end it; a restart is a retry's decision.
             "run_monitoring": {
                 "enabled": True,
@@ -81,6 +82,21 @@ def _launcher(fleet: Fleet) -> dict[str, Any]:
     }
 
 
+def _compute_logs(fleet: Fleet) -> dict[str, Any]:
+    if fleet.compute_logs.store == "local":
+        return {}
+    return {
+        "compute_logs": {
+            "module": "dagster_multihost_launcher",
+            "class": "PostgresComputeLogManager",
+            "config": {
+                "postgres_url": storage_url(fleet),
+                "retention_days": fleet.compute_logs.retention_days,
+            },
+        }
+    }
+
+
 def _docker_host(fleet: Fleet, name: str, host: Host) -> dict[str, Any]:
     return {
         "host_name": name,
@@ -116,7 +132,7 @@ def _location(fleet: Fleet, name: str, location: Location) -> dict[str, Any]:
         "env_vars": [f"{key}={value}" for key, value in environment.items()],
         "container_kwargs": {
             "entrypoint": [CONTAINER_WRAPPER],
-            "volumes": container_volumes(name),
+            "volumes": container_volumes(fleet, name),
             "extra_hosts": run_extra_hosts(fleet),
         },
     }

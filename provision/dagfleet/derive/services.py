@@ -68,7 +68,7 @@ def control_plane_vars(fleet: Fleet, artifacts: Artifacts) -> dict[str, Any]:
     }
 
 
-def code_server_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
+def code_server_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, Any]:
     """Return the variables of role `code_server` for a host with Docker."""
     ports = location_ports(fleet)
     return {
@@ -87,6 +87,12 @@ def code_server_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
         "code_server_extra_hosts": run_extra_hosts(fleet),
         "code_server_database_password": _storage_password(fleet),
         "code_server_pull": fleet.docker.images == "pull",
+        "code_server_launcher": {
+            "digest": artifacts.launcher.digest,
+            "archive": str(artifacts.launcher.archive),
+        }
+        if fleet.compute_logs.store == "postgres" and fleet.locations_on(host_name)
+        else None,
     }
 
 

@@ -7,8 +7,10 @@ from dagfleet.phases.images import Images
 from dagfleet.phases.locking import Lock
 from dagfleet.phases.phase import Phase
 from dagfleet.phases.playbooks import Hosts, Record, Services
+from dagfleet.phases.rehearsing import Rehearse
 from dagfleet.phases.verifying import Verify
 
 PHASES: tuple[Phase, ...] = (
-    Lock(), Check(), Certificates(), Hosts(), Images(), Services(), Record(), Verify(), Done(),
+    Lock(), Check(), Certificates(), Hosts(), Images(), Services(), Record(), Verify(), Rehearse(),
+    Done(),
 )  # fmt: skip

@@ -16,4 +16,5 @@ class Done:
         """Print the time it took and the web UI's address."""
         if not work.stopped:
             took = duration(time.monotonic() - work.started)
-            work.progress.line(self.title, f"{took} · {endpoint(work.fleet_file).url}")
+            what = f"release {work.release} · " if work.release else ""
+            work.progress.line(self.title, f"{what}{took} · {endpoint(work.fleet_file).url}")

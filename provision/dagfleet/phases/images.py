@@ -15,6 +15,7 @@ from dagfleet.image import (
     build_control_plane,
     control_plane_reference,
     docker_endpoint,
+    launcher_package,
     process_release,
     push,
 )
@@ -94,9 +95,12 @@ def send(
 
 
 def build_releases(fleet_file: "FleetFile", now: Callable[[str], None]) -> list[str]:
-    """Make the archives of process locations that are missing; return their names."""
-    built = []
-    for name, release in artifacts(fleet_file).process_releases.items():
+    """Make what is missing of the launcher's wheel and process locations' archives; return their names."""
+    built, wanted = [], artifacts(fleet_file)
+    if not wanted.launcher.archive.is_file():
+        launcher_package()
+        built.append("launcher")
+    for name, release in wanted.process_releases.items():
         if not release.archive.is_file():
             now(f"collecting the wheels of {name}")
             process_release(fleet_file, name)

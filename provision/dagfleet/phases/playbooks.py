@@ -1,8 +1,16 @@
 """Phases that are one playbook each."""
 
+import hashlib
+import time
+from datetime import UTC, datetime
+
+from dagfleet import __version__
 from dagfleet.phases.playing import play
 from dagfleet.phases.settled import seals, settled
 from dagfleet.phases.work import Work
+from dagfleet.probe.history import Release, releases
+from dagfleet.probe.lock import here
+from dagfleet.probe.target import target
 
 
 class Hosts:
@@ -46,12 +54,31 @@ class Record:
     title = "record"
 
     def run(self, work: Work) -> None:
-        """Run playbooks/record.yml."""
-        play(
-            work,
-            self.title,
-            "record",
-            hosts=work.unsettled,
-            variables={"dagfleet_seals": work.seals},
-            quiet=True,
+        """Run playbooks/record.yml; a release is recorded when something has changed."""
+        control = work.fleet.control.host
+        hosts = list(work.unsettled)
+        variables: dict[str, object] = {"dagfleet_seals": work.seals}
+        release = None
+        if work.changes and control not in work.stopped:
+            release = self._release(work)
+            variables["dagfleet_release"] = release.as_line()
+            if control not in hosts:
+                hosts.append(control)
+                variables["dagfleet_passed_over"] = [control]
+        play(work, self.title, "record", hosts=hosts, variables=variables, quiet=True)
+        if release and control not in work.stopped:
+            work.release = release.number
+
+    def _release(self, work: Work) -> Release:
+        before = releases(target(work.fleet_file, work.fleet.control.host))
+        return Release(
+            number=before[-1].number + 1 if before else 1,
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            by=here(),
+            command=work.lock.command,
+            version=__version__,
+            config=hashlib.sha256(work.fleet_file.path.read_bytes()).hexdigest()[:16],
+            seconds=round(time.monotonic() - work.started, 1),
+            hosts=dict(work.changes),
+            stopped=tuple(work.stopped),
         )

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
 
@@ -20,17 +22,19 @@ def play(
     hosts: Sequence[str],
     quiet: bool = False,
     variables: Mapping[str, object] = MappingProxyType({}),
+    inventory: Path | None = None,
 ) -> Outcome:
     """Run playbook `name` on the hosts; those it stops on are left behind in `work.stopped`.
 
-    `quiet` prints failures only; `variables` come before all others. Raises DagfleetError when the playbook
-    could not run at all.
+    `quiet` prints failures only; `variables` come before all others, `inventory` in place of fleet.yml.
+    Raises DagfleetError when the playbook could not run at all.
     """
     if not hosts:
         return Outcome()
     view = _View(label, hosts)
     with work.progress.moving(view.rows):
-        outcome = work.ansible.run(playbook(name), limit=hosts, variables=variables, follow=view.follow)
+        ansible = replace(work.ansible, inventory=inventory) if inventory else work.ansible
+        outcome = ansible.run(playbook(name), limit=hosts, variables=variables, follow=view.follow)
     if outcome.error:
         raise DagfleetError(
             f"playbook {name} could not run: {outcome.error}", fix=f"everything it said: {work.log.path}"
@@ -38,6 +42,8 @@ def play(
     width = max(map(len, hosts))
     for host in hosts:
         part = outcome.hosts.get(host, HostOutcome())
+        if part.changes:
+            work.changes[host] = work.changes.get(host, 0) + len(part.changes)
         if part.failure:
             work.stopped[host] = part.failure
             work.progress.line(label, f"{host:<{width}}  stopped at {part.failure.task}", part.seconds)

@@ -96,20 +96,25 @@ def take_note(work: Work, authorities: Authorities) -> None:
     """Write down leaves in use that this store has not signed itself, so that they can be revoked."""
     for spec in certificates(work.fleet):
         for pem in _in_use(work, spec):
-            facts = inspect(pem)
-            if facts.authority and facts.authority.authority == spec.authority:
-                authorities.take_note(
-                    spec.authority,
-                    Issued(
-                        serial=facts.serial,
-                        fingerprint=facts.fingerprint,
-                        generation=facts.authority.generation,
-                        name=spec.name,
-                        host=spec.host,
-                        identity=facts.common_name,
-                        not_after=facts.not_after,
-                    ),
-                )
+            note(authorities, pem, name=spec.name, host=spec.host)
+
+
+def note(authorities: Authorities, pem: bytes, *, name: str, host: str | None) -> None:
+    """Write down one leaf of ours, by the authority that it says has signed it."""
+    facts = inspect(pem)
+    if facts.authority:
+        authorities.take_note(
+            facts.authority.authority,
+            Issued(
+                serial=facts.serial,
+                fingerprint=facts.fingerprint,
+                generation=facts.authority.generation,
+                name=name,
+                host=host,
+                identity=facts.common_name,
+                not_after=facts.not_after,
+            ),
+        )
 
 
 def _in_use(work: Work, spec: CertificateSpec) -> list[bytes]:

@@ -45,6 +45,10 @@ class Work:
     """Hosts that are as the last apply left them, and that this one makes from the same inputs."""
     stopped: dict[str, Failure] = field(default_factory=dict)
     touched: bool = False
+    changes: dict[str, int] = field(default_factory=dict)
+    """How many tasks of playbooks changed something, by host."""
+    release: int | None = None
+    """The number under which that was recorded."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -70,4 +74,10 @@ class Work:
     @property
     def ansible(self) -> Ansible:
         """Return how playbooks are run."""
-        return Ansible(inventory=self.fleet_file.path, secrets=self.secrets, log=self.log, mask=self.mask)
+        return Ansible(
+            inventory=self.fleet_file.path,
+            secrets=self.secrets,
+            log=self.log,
+            mask=self.mask,
+            contract=self.fleet_file.contract,
+        )

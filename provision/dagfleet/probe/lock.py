@@ -53,6 +53,7 @@ echo taken
 """
 _RENEW = 'if ours; then touch "$owner"; echo ours; else echo lost; fi\n'
 _RELEASE = "if ours; then rm -rf lock; fi\necho released\n"
+_DISSOLVE = "if ours; then rm -rf lock .lock-guard; cd /; rmdir {directory} 2>/dev/null || true; fi\n"
 _HELD = 'echo "held $((now - $(renewed))) $now"; cat "$owner" 2>/dev/null || true'
 _LOOK = f"if [ -d lock ]; then {_HELD}; else echo free; fi\n"
 _BREAK = (
@@ -96,7 +97,7 @@ class FleetLock:
         self._shell = shell
         self._directory = directory
         self._fleet_name = fleet_name
-        self._command = command
+        self.command = command
         self._token = uuid.uuid4().hex
         self._session = threading.Lock()
         self._stop = threading.Event()
@@ -112,7 +113,7 @@ class FleetLock:
 
     def take(self, *, wait: float = 0, waiting: Callable[[Holder], None] = lambda _holder: None) -> None:
         """Take the lock, waiting up to `wait` seconds; raise LockedError that names the holder."""
-        owner = {"token": self._token, "who": here(), "command": self._command, "since": 0}
+        owner = {"token": self._token, "who": here(), "command": self.command, "since": 0}
         deadline = time.monotonic() + wait
         while (holder := self._try(json.dumps(owner))) is not None:
             if time.monotonic() >= deadline:
@@ -129,6 +130,14 @@ class FleetLock:
                 f"{self._fleet_name}: the lock was lost while this command was cut off from the control host",
                 fix="see who works there with `dagfleet lock status`, then apply again",
             )
+
+    def dissolve(self) -> None:
+        """Give the lock back and remove its directory, if nothing else is in it: the fleet is no more."""
+        self._stop.set()
+        if self._renewal is not None:
+            self._renewal.join()
+            self._renewal = None
+        self._run(_DISSOLVE.format(directory=shlex.quote(self._directory)))
 
     def release(self) -> None:
         """Give the lock back; a host that cannot be reached any more lets the lease run out by itself."""

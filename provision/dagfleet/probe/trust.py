@@ -13,6 +13,7 @@ from typing import TypeVar
 import paramiko
 
 from dagfleet.errors import UnreachableError
+from dagfleet.pki.files import write_atomically
 from dagfleet.probe.quiet import quieten
 from dagfleet.probe.refusal import ACCEPT, CONNECT_SECONDS, known_as, refusal
 from dagfleet.probe.target import Target
@@ -59,6 +60,17 @@ def accept(targets: Iterable[Target]) -> list[HostKey]:
         _append(key.target, key.kind, key.blob)
     _forget_cache()
     return keys
+
+
+def forget(target: Target) -> None:
+    """Trust the host's key no longer: another machine may get its address."""
+    if not target.known_hosts.is_file():
+        return
+    name = known_as(target)
+    lines = target.known_hosts.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if name not in line.partition(" ")[0].split(",")]
+    write_atomically(target.known_hosts, "".join(kept).encode())
+    _forget_cache()
 
 
 def shown_key(target: Target) -> HostKey:

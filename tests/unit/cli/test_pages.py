@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from dagfleet.cli import checked as check_page
@@ -11,6 +12,7 @@ from dagfleet.cli.checked import Checked
 from dagfleet.cli.observed import ControlPlane, Observed
 from dagfleet.cli.terminal import Terminal
 from dagfleet.control.plane import Daemon, LoadedLocation, QueueCounts
+from dagfleet.control.queueing import Pause
 from dagfleet.errors import UnreachableError
 from dagfleet.fleet import parse_fleet
 from dagfleet.fleet.model import Fleet
@@ -178,3 +180,26 @@ def test_status_says_the_same_as_json(fleet: Fleet, screen: io.StringIO) -> None
     assert said["locations"]["admin"]["hosts"] == ["alpha"]
     assert said["queue"] == {"queued": 3, "starting": 1, "running": 2}
     assert said["hosts"]["beta"]["record"]["applied_by"] == "ops@laptop"
+
+
+@pytest.mark.parametrize(
+    ("containers", "said"),
+    [
+        (
+            {"dagster-run-1f0c9a2e-1": (), "dagfleet-location-etl": ()},
+            "draining, 1 run left (by ann@desk since",
+        ),
+        ({"dagfleet-location-etl": ()}, "drained (by ann@desk since"),
+    ],
+)
+def test_status_shows_which_host_is_drained_by_whom_and_what_still_works_there(
+    fleet: Fleet, screen: io.StringIO, containers: dict[str, tuple[int, ...]], said: str
+) -> None:
+    pause = Pause("host", "beta", 1763731331.0, "ann@desk", "host drain")
+    seen = replace(observed(fleet, plane(), engine=engine(containers=containers)), drained={"beta": pause})
+    status_page.print_page(seen, Terminal(screen))
+    [line] = [line for line in screen.getvalue().splitlines() if line.startswith("  beta")]
+    assert said in line
+    assert seen.well, "a rest is no fault"
+    [other] = [line for line in screen.getvalue().splitlines() if line.startswith("  alpha")]
+    assert "drain" not in other

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from dagfleet.derive import Artifacts, ProcessRelease, host_vars
+from dagfleet.derive import Artifacts, LauncherPackage, ProcessRelease, host_vars
 from dagfleet.derive.certificates import certificates
 from dagfleet.doctor.flows import flows
 from dagfleet.fleet import Fleet
@@ -24,7 +24,11 @@ hosts:
 
 def variables(host: str, fleet: Fleet) -> dict[str, Any]:
     release = ProcessRelease(digest="abc", archive=Path("r.tar"))
-    built = Artifacts(control_image="dagfleet/control-plane:1", process_releases={"reporting": release})
+    built = Artifacts(
+        control_image="dagfleet/control-plane:1",
+        launcher=LauncherPackage(digest="def", archive=Path("l.tar")),
+        process_releases={"reporting": release},
+    )
     return host_vars(fleet, host, built)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagfleet.derive import Artifacts, ProcessRelease, SecretTemplate, groups, host_vars
+from dagfleet.derive import Artifacts, LauncherPackage, ProcessRelease, SecretTemplate, groups, host_vars
 from dagfleet.fleet import Fleet
 
 from tests.unit.fleet.texts import fleet_with
@@ -24,7 +24,11 @@ EXTERNAL = "postgres: {mode: external, url: secret://warehouse}"
 
 def variables(host: str, fleet: Fleet | None = None, *, archive: str = "/tmp/r.tar") -> dict[str, Any]:  # noqa: S108
     release = ProcessRelease(digest="abc", archive=Path(archive))
-    built = Artifacts(control_image="dagfleet/control-plane:1", process_releases={"reporting": release})
+    built = Artifacts(
+        control_image="dagfleet/control-plane:1",
+        launcher=LauncherPackage(digest="def", archive=Path(archive)),
+        process_releases={"reporting": release},
+    )
     return host_vars(fleet or fleet_with(locations=LOCATIONS), host, built)
 
 
@@ -43,6 +47,26 @@ def test_groups_follow_the_parts_that_hosts_play() -> None:
         "docker_hosts": ["alpha", "beta", "gamma"],
         "process_hosts": ["delta"],
     }
+
+
+def test_a_host_that_comes_changes_nothing_but_itself_and_the_control_host() -> None:
+    before = fleet_with(locations=LOCATIONS)
+    added = before.hosts["beta"].model_copy(update={"address": "10.0.1.9"})
+    pool = before.locations["etl"].model_copy(update={"hosts": (*before.locations["etl"].hosts, "epsilon")})
+    after = before.model_copy(
+        update={
+            "hosts": {**before.hosts, "epsilon": added},
+            "locations": {**before.locations, "etl": pool},
+        }
+    )
+    changed = [name for name in before.hosts if variables(name, before) != variables(name, after)]
+    assert changed == ["alpha"]
+
+
+def test_only_the_control_host_is_let_in_to_another_hosts_mesh_and_docker() -> None:
+    assert variables("beta")["base_fleet_addresses"] == ["10.0.1.1"]
+    assert variables("beta")["base_docker_client_addresses"] == ["10.0.1.1"]
+    assert variables("alpha")["base_fleet_addresses"] == ["10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.1.4"]
 
 
 def test_the_control_host_carries_calls_to_each_pool_in_its_order() -> None:
@@ -108,6 +132,13 @@ def test_a_code_server_gets_plain_and_secret_environment_apart() -> None:
         "PLAIN": "{{ text }}",
     }
     assert etl["secret_environment"] == {"PASSWORD": "{{ lookup('dagfleet_secret', 'warehouse') }}"}
+
+
+def test_containers_are_lent_what_stores_compute_logs_unless_those_stay_on_the_host() -> None:
+    assert variables("beta")["code_server_launcher"] == {"digest": "def", "archive": "/tmp/r.tar"}  # noqa: S108
+    assert variables("alpha")["code_server_launcher"] is None
+    local = fleet_with(locations=LOCATIONS, compute_logs="compute_logs: {store: local}")
+    assert variables("beta", local)["code_server_launcher"] is None
 
 
 def test_text_that_looks_like_a_template_is_not_one() -> None:

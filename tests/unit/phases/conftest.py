@@ -57,6 +57,7 @@ class FakeLock:
 
     events: list[str] = field(default_factory=list)
     lost: Exception | None = None
+    command: str = "dagfleet apply"
 
     def __enter__(self) -> "FakeLock":
         return self

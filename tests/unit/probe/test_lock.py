@@ -171,3 +171,29 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DagfleetError, match=r"the lock in .*file cannot be used"):
         fleet_lock(tmp_path / "file").take()
+
+
+def test_with_its_fleet_the_lock_and_its_directory_go(tmp_path: Path) -> None:
+    folder = tmp_path / "dagfleet"
+    with fleet_lock(folder) as last:
+        last.take()
+        last.dissolve()
+        assert not folder.exists()
+    assert not folder.exists(), "giving it back makes nothing anew"
+
+
+def test_somebody_elses_files_beside_the_lock_stay(tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    with fleet_lock(tmp_path) as last:
+        last.take()
+        last.dissolve()
+    assert [file.name for file in tmp_path.iterdir()] == ["before"]
+
+
+def test_a_lock_that_another_took_over_is_not_dissolved(tmp_path: Path) -> None:
+    with fleet_lock(tmp_path) as first, fleet_lock(tmp_path) as second:
+        first.take()
+        age(tmp_path, LEASE_SECONDS + 1)
+        second.take()
+        first.dissolve()
+        assert look(LocalShell(), directory=str(tmp_path)) is not None

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 from dagfleet.fleet import json_schema
+from dagfleet.fleet.reference import reference_text
 
 SCRIPT = Path(__file__).parents[3] / "scripts/generate_reference.py"
 
@@ -55,3 +56,20 @@ def test_checking_notices_a_page_that_fell_behind(
     assert generator.main(["--check"]) == 1
     assert "docs/fleet-yml.md does not say what the fleet model says" in capsys.readouterr().out
     assert "optional" in page.read_text(), "checking writes nothing"
+
+
+def test_the_terminal_gets_the_same_keys_without_markdown() -> None:
+    schema = json_schema()
+    text = reference_text(schema)
+    keys = {key for part in [schema, *schema["$defs"].values()] for key in part["properties"]}
+    assert not [key for key in keys if f"    {key}: " not in text]
+    assert not set("`|") & set(text), "what Markdown needs means nothing here"
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_a_part_alone_comes_with_what_is_below_it() -> None:
+    text = reference_text(json_schema(), only="hosts")
+    assert text.startswith("hosts.<name>\n  One Linux machine.\n    address: text, required\n")
+    assert "\nhosts.<name>.ssh\n" in text
+    assert "locations" not in text.splitlines()
+    assert reference_text(json_schema(), only="hostz") == ""

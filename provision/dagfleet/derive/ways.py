@@ -1,0 +1,55 @@
+"""Which host has to reach what: exactly the ports that the fleet's flows will use."""
+
+from dataclasses import dataclass
+
+from dagfleet.fleet.model import Fleet
+
+HTTPS = 443
+
+
+@dataclass(frozen=True)
+class Way:
+    """From a host to an address; `to` is a host's name, or None for somebody outside of the fleet."""
+
+    host: str
+    to: str | None
+    address: str
+    port: int
+
+    @property
+    def title(self) -> str:
+        """Return `beta:4443`, or the outsider's `registry.example.com:443`."""
+        return f"{self.to or self.address}:{self.port}"
+
+
+def ways(fleet: Fleet) -> tuple[Way, ...]:
+    """Return every way, those of the control host first."""
+    control = fleet.control.host
+    found = []
+    for name, host in fleet.hosts.items():
+        if name != control:
+            if host.runs_docker and fleet.docker.access != "ssh":
+                found.append(Way(control, name, host.address, host.docker_port))
+            found.append(Way(control, name, host.address, host.mesh.port))
+    for name in fleet.hosts:
+        if name != control:
+            alpha = fleet.hosts[control]
+            found.append(Way(name, control, alpha.address, alpha.mesh.port))
+        found += [Way(name, None, address, port) for address, port in _registries(fleet, name)]
+    return tuple(found)
+
+
+def _registries(fleet: Fleet, name: str) -> list[tuple[str, int]]:
+    """Return where the host pulls from; an image without a registry's name is dockerd's own business."""
+    if fleet.docker.images != "pull":
+        return []
+    images = [location.image for location in fleet.locations_on(name).values()]
+    if name == fleet.control.host:
+        images.append(fleet.control.image)
+    found: dict[tuple[str, int], None] = {}
+    for image in images:
+        first, slash, _ = (image or "").partition("/")
+        if slash and ("." in first or ":" in first):
+            address, _, port = first.partition(":")
+            found[address, int(port or HTTPS)] = None
+    return list(found)

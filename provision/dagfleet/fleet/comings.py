@@ -1,0 +1,99 @@
+"""Which hosts may come into a fleet and leave it, and what its file says then."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dagfleet.errors import ConfigurationError
+from dagfleet.fleet.editing import with_host, without_host
+from dagfleet.fleet.loading import FleetFile, parse_fleet
+from dagfleet.fleet.mistakes import did_you_mean
+from dagfleet.fleet.model import Ssh
+
+
+def coming(
+    fleet_file: FleetFile,
+    text: str,
+    name: str,
+    *,
+    address: str,
+    ssh: Mapping[str, Any],
+    locations: Sequence[str] = (),
+    max_runs: int | None = None,
+    labels: Sequence[str] = (),
+    process: bool = False,
+) -> tuple[str, FleetFile]:
+    """Return the file's text with the new host, and the fleet that it describes.
+
+    What `ssh` leaves open is as on the control host. Raises ConfigurationError, FleetFileError with all
+    problems of the new text.
+    """
+    fleet = fleet_file.fleet
+    if fleet_file.contract:
+        raise ConfigurationError(
+            f"the hosts of {fleet.name} come from Terraform ({fleet.terraform})",
+            fix=f"add {name} there: terraform apply, then dagfleet apply",
+        )
+    if name in fleet.hosts:
+        raise ConfigurationError(
+            f"host {name} is in {fleet_file.path.name} already",
+            fix="dagfleet apply sets it up; to change it, edit the file",
+        )
+    for location in locations:
+        if location not in fleet.locations:
+            hint = did_you_mean(location, [*fleet.locations])
+            raise ConfigurationError(f'no location is named "{location}"', fix=hint)
+    usual = fleet.hosts[fleet.control.host].ssh.model_dump(mode="json")
+    given = {key: value for key, value in ssh.items() if value is not None}
+    values: dict[str, Any] = {"address": address}
+    standard = {key: field.default for key, field in Ssh.model_fields.items()}
+    if login := {key: value for key, value in {**usual, **given}.items() if value != standard[key]}:
+        values["ssh"] = login
+    if process:
+        values["docker"] = "none"
+    if max_runs is not None:
+        values["max_runs"] = max_runs
+    if labels:
+        values["labels"] = dict(_label(each) for each in labels)
+    changed = with_host(text, name, values, locations=locations)
+    return changed, FleetFile(
+        fleet_file.path, parse_fleet(changed, name=f"{fleet_file.path.name} with {name}")
+    )
+
+
+def leaving(fleet_file: FleetFile, text: str, name: str) -> tuple[str, FleetFile]:
+    """Return the file's text without the host, and the fleet that it describes.
+
+    Raises ConfigurationError where the fleet cannot do without it.
+    """
+    fleet = fleet_file.fleet
+    if name == fleet.control.host:
+        raise ConfigurationError(
+            f"{name} is the control host: without it there is no fleet",
+            fix="to take everything down: dagfleet destroy",
+        )
+    alone = [
+        location for location in fleet.locations_on(name) if set(fleet.locations[location].hosts) == {name}
+    ]
+    if alone:
+        keys = ", ".join(f"locations.{location}" for location in alone)
+        raise ConfigurationError(
+            f"{name} is the only host of {', '.join(alone)}",
+            fix=f"give {keys} another host in {fleet_file.path.name}, or take it out, then dagfleet apply",
+        )
+    contract = json.loads(fleet_file.contract)["fleet"] if fleet_file.contract else {}
+    if name in contract.get("hosts", {}):
+        raise ConfigurationError(
+            f"host {name} comes from Terraform ({fleet.terraform})",
+            fix=f"pause it (dagfleet queue pause host {name}), take it out there, then dagfleet apply",
+        )
+    changed = without_host(text, name)
+    left = parse_fleet(changed, name=f"{fleet_file.path.name} without {name}", ask=lambda _: contract)
+    return changed, FleetFile(fleet_file.path, left, contract=fleet_file.contract)
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ConfigurationError(f'"{text}" is no label', fix="write KEY=VALUE, such as --label gpu=true")
+    return key, value

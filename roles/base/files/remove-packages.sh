@@ -1,0 +1,92 @@
+# shellcheck shell=sh
+# Removes the packages that came with Dagfleet, and nothing that was there before or that something else needs.
+# Prints what it removes; "keep" as its argument leaves PostgreSQL's clusters and their settings where they are.
+set -eu
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+before=/var/lib/dagfleet/before
+[ -s "$before/accounts" ] || exit 0
+clusters=${1:-}
+# Packages that were removed while their data stayed still have settings.
+there='\(installed\|config-files\)'
+[ "$clusters" != keep ] || there=installed
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+ours='acl docker.io haproxy nftables openssl pgbouncer postgresql python3-cryptography python3-packaging python3-psycopg2
+    python3-requests python3-venv socat'
+# shellcheck disable=SC2086 # one a line
+printf '%s\n' $ours | sort >"$work/ours"
+# Containers of somebody else's need the engine that we brought.
+if command -v docker >/dev/null && [ -n "$(docker ps --all --quiet 2>/dev/null)" ]; then
+    echo "docker.io stays: it has containers that are not Dagfleet's"
+    sed -i '/^docker\.io$/d' "$work/ours"
+fi
+
+installed() {
+    # shellcheck disable=SC2016 # dpkg's own format
+    dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n "s/^$there //p" | sort -u
+}
+
+drop() {
+    comm -23 "$1" "$before/packages" >"$work/new"
+    installed | comm -12 "$work/new" - >"$work/drop"
+    spare
+    [ -s "$work/drop" ] || return 0
+    sed 's/^/removed /' "$work/drop"
+    if [ "$clusters" = keep ]; then
+        grep -E '^postgresql' "$work/drop" >"$work/kept" || true
+        grep -vE '^postgresql' "$work/drop" >"$work/purged" || true
+    else
+        : >"$work/kept"
+        cp "$work/drop" "$work/purged"
+    fi
+    [ ! -s "$work/kept" ] || xargs apt-get --quiet --assume-yes remove <"$work/kept" >"$work/log" 2>&1 || failed
+    [ ! -s "$work/purged" ] || xargs apt-get --quiet --assume-yes purge <"$work/purged" >"$work/log" 2>&1 || failed
+}
+
+# What somebody has installed since may need one of ours.
+spare() {
+    again=1
+    while [ "$again" = 1 ] && [ -s "$work/drop" ]; do
+        again=0
+        cp "$work/drop" "$work/round"
+        # shellcheck disable=SC2094 # the round is only read
+        while read -r package; do
+            apt-get --simulate remove "$package" | sed -n 's/^Remv \([^ ]*\).*/\1/p' | sort -u >"$work/falling"
+            needing=$(comm -23 "$work/falling" "$work/round" | comm -12 - "$work/theirs" | head -n 1)
+            if [ -n "$needing" ]; then
+                echo "$package stays: $needing needs it"
+                sed -i "/^$package\$/d" "$work/drop"
+                again=1
+                break
+            fi
+        done <"$work/round"
+    done
+}
+
+failed() {
+    tail -n 20 "$work/log" >&2
+    exit 1
+}
+
+# Chosen by a person or there before, and not ours: never to be lost by the way.
+apt-mark showmanual | sort -u - "$before/packages" | comm -23 - "$work/ours" >"$work/theirs"
+drop "$work/ours"
+# What those brought along, now that nothing needs it any more.
+apt-get --simulate autoremove | sed -n 's/^Remv \([^ ]*\).*/\1/p' | sort -u >"$work/alone"
+drop "$work/alone"
+
+if ! command -v dockerd >/dev/null && grep -qx docker.io "$work/ours" && ! grep -qx docker.io "$before/packages"; then
+    # They may be mounts of their own.
+    for directory in /var/lib/docker /var/lib/containerd; do
+        [ ! -d "$directory" ] || find "$directory" -mindepth 1 -delete
+    done
+    rm -rf /etc/docker
+    ip link delete docker0 2>/dev/null || true
+fi
+for account in haproxy docker; do
+    grep -qx "$account" "$before/accounts" || command -v "$account" >/dev/null || {
+        ! getent passwd "$account" >/dev/null || userdel "$account"
+        ! getent group "$account" >/dev/null || groupdel "$account"
+    }
+done

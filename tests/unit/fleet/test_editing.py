@@ -1,0 +1,121 @@
+"""Hosts come into the file and leave it, and nothing else in it moves."""
+
+import difflib
+
+import pytest
+from dagfleet.errors import ConfigurationError
+from dagfleet.fleet import parse_fleet
+from dagfleet.fleet.editing import with_host, without_host
+
+BLOCK = """\
+# The fleet of the weather team.
+---
+version: 1
+name: prod
+dagster: {version: "1.13.27"}
+control:
+  host: alpha
+  web: {hostname: dagster.example.com, users: secret://web_users}
+hosts:
+  # The control plane.
+  alpha: {address: 10.0.1.1, ssh: &ssh {user: ops}}
+  beta:
+    address: 10.0.1.2     # rack 4
+    ssh: *ssh
+  gamma: {address: 10.0.1.3, ssh: *ssh}   # rack 5
+
+# What runs.
+locations:
+  etl:
+    hosts:
+      - beta
+      - gamma  # since May
+    image: etl:1
+    module: etl.defs
+  ml: {hosts: [gamma, beta], image: "ml:1", module: ml.defs}
+secrets: {web_users: {generated: {users: [demo]}}}
+"""
+FLOW = """\
+version: 1
+name: prod
+dagster: {version: "1.13.27"}
+control: {host: alpha, web: {hostname: dagster.example.com, users: secret://web_users}}
+hosts: {alpha: {address: 10.0.1.1}, beta: {address: 10.0.1.2}, gamma: {address: 10.0.1.3}}
+locations: {etl: {hosts: [beta, gamma], image: "etl:1", module: etl.defs}}
+secrets: {web_users: {generated: {users: [demo]}}}
+"""
+
+
+def changed(before: str, after: str) -> list[str]:
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
+    return [line for line in lines if line[0] in "+-" and line[:3] not in {"+++", "---"}]
+
+
+def test_a_host_and_its_locations_are_added_as_lines_of_their_own() -> None:
+    values = {"address": "10.0.1.5", "max_runs": 20, "labels": {"rack": "12"}}
+    after = with_host(BLOCK, "epsilon", values, locations=["etl", "ml"])
+    assert changed(BLOCK, after) == [
+        "+  epsilon: {address: 10.0.1.5, max_runs: 20, labels: {rack: '12'}}",
+        "+      - epsilon",
+        '-  ml: {hosts: [gamma, beta], image: "ml:1", module: ml.defs}',
+        '+  ml: {hosts: [gamma, beta, epsilon], image: "ml:1", module: ml.defs}',
+    ]
+    fleet = parse_fleet(after, name="fleet.yml")
+    assert fleet.hosts["epsilon"].max_runs == 20
+    assert list(fleet.locations["etl"].hosts) == ["beta", "gamma", "epsilon"]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        (
+            "gamma",
+            [
+                "-  gamma: {address: 10.0.1.3, ssh: *ssh}   # rack 5",
+                "-      - gamma  # since May",
+                '-  ml: {hosts: [gamma, beta], image: "ml:1", module: ml.defs}',
+                '+  ml: {hosts: [beta], image: "ml:1", module: ml.defs}',
+            ],
+        ),
+        (
+            "beta",
+            [
+                "-  beta:",
+                "-    address: 10.0.1.2     # rack 4",
+                "-    ssh: *ssh",
+                "-      - beta",
+                '-  ml: {hosts: [gamma, beta], image: "ml:1", module: ml.defs}',
+                '+  ml: {hosts: [gamma], image: "ml:1", module: ml.defs}',
+            ],
+        ),
+    ],
+)
+def test_a_host_leaves_with_its_own_lines_and_its_places_in_pools(name: str, lines: list[str]) -> None:
+    after = without_host(BLOCK, name)
+    assert changed(BLOCK, after) == lines
+    assert name not in parse_fleet(after, name="fleet.yml").hosts
+
+
+@pytest.mark.parametrize("text", [BLOCK, FLOW])
+@pytest.mark.parametrize("name", ["epsilon", "a-very-long-name-of-a-host"])
+def test_who_comes_and_leaves_again_leaves_no_trace(text: str, name: str) -> None:
+    came = with_host(text, name, {"address": "10.0.1.9"}, locations=["etl"])
+    assert name in parse_fleet(came, name="fleet.yml").hosts
+    assert without_host(came, name) == text
+
+
+def test_an_end_without_a_newline_is_no_trap() -> None:
+    text = BLOCK.partition("\n# What runs")[0].rstrip().removesuffix("   # rack 5")
+    assert with_host(text, "epsilon", {"address": "10.0.1.5"}).endswith(
+        "  gamma: {address: 10.0.1.3, ssh: *ssh}\n  epsilon: {address: 10.0.1.5}\n"
+    )
+
+
+def test_a_host_whose_lines_others_refer_to_is_left_to_its_owner() -> None:
+    text = BLOCK.replace("ssh: &ssh {user: ops}", "ssh: {user: ops}").replace(
+        "    ssh: *ssh", "    ssh: &ssh {user: ops}"
+    )
+    with pytest.raises(ConfigurationError) as refused:
+        without_host(text, "beta")
+    assert "cannot take host beta out by itself" in refused.value.message
+    assert "&anchor" in str(refused.value.fix)
