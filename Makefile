@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e molecule bench-queue bench-launch bench-mesh docs clean
+.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e test-upstream molecule bench-queue bench-launch bench-mesh bench-apply docs clean
 SHELL := /bin/bash
 
 # Tools of the project's own environment first: Ansible starts `ansible-config`, Molecule starts `ansible-playbook`.
@@ -39,11 +39,17 @@ test-older: setup  ## Run both plugins' tests with the oldest Dagster that they 
 test-docker: setup  ## Run the tests that need a Docker Engine
 	@scripts/test.sh docker
 
-test-molecule: setup  ## Run the Molecule scenario of every role
+test-test-upstream: setup  ## Run Dagster's own tests of its queue against ours (fetches its source archive)
+	@scripts/upstream.sh
+
+molecule: setup  ## Run the Molecule scenario of every role
 	@scripts/test.sh molecule
 
 test-e2e: setup  ## Run the end-to-end tests on a practice fleet of their own
 	@scripts/test.sh e2e
+
+test-upstream: setup  ## Run Dagster's own tests of its queue against ours (fetches its source archive)
+	@scripts/upstream.sh
 
 molecule: setup  ## Converge one role again on its machine: make molecule ROLE=mesh
 	@scripts/molecule.sh converge "$(ROLE)"
@@ -56,6 +62,9 @@ bench-launch: setup  ## Measure a launch beside the Docker API and other launche
 
 bench-mesh: setup  ## Measure what the mesh adds to gRPC, Docker and SQL on loopback; QUICK=1 takes under a minute
 	@nice -n 5 .venv/bin/python -m tests.bench.mesh $(if $(QUICK),--quick)
+
+bench-apply: setup  ## Measure check, plan, apply and a host more on fleets of 3 and 8 hosts; about 20 minutes
+	@.venv/bin/python -m tests.bench.apply
 
 docs: setup  ## Write the generated reference pages again
 	@.venv/bin/python scripts/generate_reference.py

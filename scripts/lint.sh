@@ -24,6 +24,14 @@ check mypy mypy provision/dagfleet coordinator/clt_queued_run_coordinator launch
 check yamllint yamllint --strict .
 check ansible-lint env ANSIBLE_LINT_NODEPS=1 ANSIBLE_INVENTORY_UNPARSED_FAILED=false ansible-lint --offline --strict
 check shellcheck shellcheck "${shell_files[@]}"
+if command -v terraform >/dev/null; then
+    # Nothing is downloaded: the modules need no provider, and the clouds' are a double, which knows the arguments
+    # that the examples use and no others.
+    check "terraform fmt" terraform fmt -check -recursive -no-color terraform
+    check "terraform" scripts/terraform_validate.sh
+else
+    printf '%-16s skipped         Terraform is not installed\n' terraform
+fi
 check reference .venv/bin/python scripts/generate_reference.py --check
 
 if ((${#failed[@]})); then

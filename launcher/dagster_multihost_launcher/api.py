@@ -1,6 +1,7 @@
 """A Docker API client that cannot hang, and whose TLS the process's environment cannot change."""
 
 import contextlib
+import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from dagster_multihost_launcher.errors import LaunchError
 from dagster_multihost_launcher.settings import Host
 
 LOCAL_SOCKET = "unix:///var/run/docker.sock"
+SSH = "ssh://"
+# A call over SSH is a session of the one connection; sshd admits ten (MaxSessions) unless told otherwise.
+_SSH_SESSIONS = 8
 _OLDEST_API_VERSION = "1.41"  # Docker 20.10, in Debian 12
 
 
@@ -26,11 +30,21 @@ class DockerApi(APIClient):
         self, base_url: str, tls: TLSConfig | bool, *, connect_timeout: float, read_timeout: int
     ) -> None:
         self._connect_timeout = connect_timeout
+        self._turns: contextlib.AbstractContextManager[Any] = (
+            threading.BoundedSemaphore(_SSH_SESSIONS)
+            if base_url.startswith(SSH)
+            else contextlib.nullcontext()
+        )
         super().__init__(base_url=base_url, version=_OLDEST_API_VERSION, timeout=read_timeout, tls=tls)
         if self.verify is True:  # requests would take the list of its own that comes with certifi
             self.verify = _system_authorities()
         # Else REQUESTS_CA_BUNDLE replaces ca_cert: https://github.com/docker/docker-py/issues/2433
         self.trust_env = False
+
+    def request(self, *arguments: Any, **keywords: Any) -> Any:
+        """Make a call; over SSH it may have to wait for its turn."""
+        with self._turns:
+            return super().request(*arguments, **keywords)
 
     def _set_request_timeout(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         # The SDK asks for no time-out at all when it pulls: then ours counts between two progress lines.
@@ -60,7 +74,20 @@ def connect(host: Host, *, connect_timeout: float, read_timeout: int) -> DockerA
     def build() -> DockerApi:
         return DockerApi(base_url, tls, connect_timeout=connect_timeout, read_timeout=read_timeout)
 
-    return _within(connect_timeout + read_timeout, build) if base_url.startswith("ssh://") else build()
+    if not base_url.startswith(SSH):
+        return build()
+    client = _within(connect_timeout + read_timeout, build)
+    _limit_waits(client, connect_timeout)
+    return client
+
+
+def _limit_waits(client: DockerApi, seconds: float) -> None:
+    """Let a call over SSH end where the host does not answer: the SDK waits an hour for a new session."""
+    adapter: Any = client.get_adapter(client.base_url)
+    transport = adapter.ssh_client.get_transport()
+    transport.channel_timeout = seconds
+    # What is sent and not acknowledged for so long ends the connection, and every wait on it.
+    transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
 def _endpoint(host: Host) -> tuple[str, TLSConfig | bool]:

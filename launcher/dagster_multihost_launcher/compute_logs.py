@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 from dagster import DagsterInstance, Field, IntSource, Noneable, StringSource
 from dagster import _check as check
@@ -122,7 +122,9 @@ class PostgresComputeLogManager(CloudStorageComputeLogManager[DagsterInstance], 
         }
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
+    ) -> "PostgresComputeLogManager":  # no Self: images have Python 3.10, too
         """Build it from validated configuration."""
         config = dict(config_value)
         provider = get_token_provider_from_config(config)

@@ -1,6 +1,7 @@
 """The instance as run workers get it: they need none of the packages that the control plane has."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -48,6 +49,8 @@ class WorkerInstance:
         return getattr(self._original, name)
 
 
+# A launch asks for the same answer as the one before it, and reading a fleet's YAML takes milliseconds.
+@lru_cache(maxsize=8)
 def _coordinator(data: ConfigurableClassData | None) -> ConfigurableClassData | None:
     if data is None or data.module_name.startswith(_DAGSTERS_OWN):
         return data
@@ -55,6 +58,7 @@ def _coordinator(data: ConfigurableClassData | None) -> ConfigurableClassData | 
     return ConfigurableClassData(*_STOCK_COORDINATOR, yaml.safe_dump(config))
 
 
+@lru_cache(maxsize=8)
 def _launcher(data: ConfigurableClassData | None) -> ConfigurableClassData | None:
     if data is None or data.module_name.partition(".")[0] != _OUR_MODULE:
         return data

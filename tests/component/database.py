@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,22 @@ class Database:
 
     url: str
     password: str
+
+    @property
+    def with_password(self) -> str:
+        """The URL with the password in it, as Dagster takes it."""
+        return self.url.replace("@", f":{self.password}@", 1)
+
+
+def copied(template: str) -> str:
+    """Copy the database at this URL, to which nobody is connected; return the copy's URL."""
+    server, _, name = template.rpartition("/")
+    copy = f"test_{secrets.token_hex(4)}"
+    with closing(psycopg2.connect(f"{server}/postgres")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"create database {copy} template {name}")
+    return f"{server}/{copy}"
 
 
 class Cluster:

@@ -18,14 +18,16 @@ from docker.models.containers import Container
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / ".build" / "e2e"
-APPLY_SECONDS = 900
+APPLY_SECONDS = 1800
 # What an operator has anyway, and what says where and how packages are fetched here.
 KEPT = re.compile(r"PATH|HOME|LANG|(PIP|UV|SSL_CERT)_\w+|\w+_proxy", re.IGNORECASE)
 # E2E_FLEET=demo tries the fleet that `make demo` left, instead of setting one up.
 ON_DEMO = os.environ.get("E2E_FLEET") == "demo"
 # E2E_DOCKER_ACCESS=tls sets up a fleet with docker.access tls, for test_deployment.py; others try the mesh.
 ACCESS = os.environ.get("E2E_DOCKER_ACCESS", "mesh")
-NAME, NETWORK = ("lab", 7) if ON_DEMO else ("e2e", 8) if ACCESS == "mesh" else (f"e2e-{ACCESS}", 18)
+NAME, NETWORK = (
+    ("lab", 7) if ON_DEMO else {"mesh": ("e2e", 8), "tls": ("e2e-tls", 18), "ssh": ("e2e-ssh", 19)}[ACCESS]
+)
 # E2E_NETWORK=28 sets the fleet up beside another one, as e2e-28 on 10.89.28.x.
 if beside := os.environ.get("E2E_NETWORK"):
     NAME, NETWORK = f"e2e-{beside}", int(beside)
@@ -93,6 +95,7 @@ class DeployedFleet:
     fresh: dict[str, frozenset[str]] = field(default_factory=dict)
     """What each machine had before Dagfleet came."""
 
+    NAME: ClassVar = NAME
     ADDRESSES: ClassVar = {
         host: f"10.89.{NETWORK}.{last}"
         for last, host in enumerate(("alpha", "beta", "gamma", "delta"), start=11)
@@ -101,11 +104,11 @@ class DeployedFleet:
     @property
     def network(self) -> str:
         """The Docker network that the practice machines are on."""
-        return f"dagfleet-{NAME}"
+        return f"dagfleet-{self.NAME}"
 
     def machine(self, host: str) -> Container:
         """The practice machine itself."""
-        return self.engine.containers.get(f"dagfleet-{NAME}-{host}")
+        return self.engine.containers.get(f"dagfleet-{self.NAME}-{host}")
 
     def sh(self, host: str, script: str) -> str:
         """Run a script as root on a practice machine, by the side door that a real host does not have."""

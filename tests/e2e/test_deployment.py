@@ -21,6 +21,18 @@ query Events($runId: ID!) {
 }
 """
 
+CAPTURED = """
+query Captured($runId: ID!) {
+  logsForRun(runId: $runId) {
+    ... on EventConnection { events { ... on LogsCapturedEvent { fileKey } } }
+  }
+}
+"""
+
+PRINTED = """
+query Printed($logKey: [String!]!) { capturedLogs(logKey: $logKey) { stdout stderr } }
+"""
+
 STATUSES = """
 query Statuses($ids: [String!]) {
   runsOrError(filter: {runIds: $ids}) { ... on Runs { results { runId status } } }
@@ -40,6 +52,16 @@ def finished(fleet: DeployedFleet, run_ids: Sequence[str]) -> dict[str, RunState
         runs = {run_id: plane.finished(run_id, timeout=RUN_SECONDS) for run_id in run_ids}
     assert all(run.finished for run in runs.values()), f"unfinished after {RUN_SECONDS} s: {runs}"
     return runs
+
+
+def printed(fleet: DeployedFleet, run_id: str) -> tuple[str, str]:
+    """Return what the web UI shows of a run's stdout and stderr."""
+    with fleet.session() as session:
+        events = session.query(CAPTURED, {"runId": run_id})["logsForRun"]["events"]
+        keys = [[run_id, "compute_logs", event["fileKey"]] for event in events if event.get("fileKey")]
+        shown = [session.query(PRINTED, {"logKey": key})["capturedLogs"] for key in keys]
+    assert shown, "no step captured anything"
+    return "".join(log["stdout"] or "" for log in shown), "".join(log["stderr"] or "" for log in shown)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +103,24 @@ def test_an_unmapped_location_runs_as_a_process_on_its_host(
     assert run.tags["multihost_docker/launcher_type"] == "default"
     assert not [c for host in ("beta", "gamma") for c in fleet.containers(host, f"dagster/run_id={run_id}")]
     assert run_id in fleet.sh("delta", "journalctl -u dagfleet-location-reporting --no-pager")
+    out, err = printed(fleet, run_id)
+    assert "airports" in out
+    assert "airports_by_state" in err
+
+
+def test_what_steps_print_in_containers_of_every_host_is_in_the_web_ui(
+    fleet: DeployedFleet, etl_runs: dict[str, RunState]
+) -> None:
+    hosts = set()
+    for run_id, run in etl_runs.items():
+        out, err = printed(fleet, run_id)
+        assert "°C" in out
+        assert "days of" in err
+        hosts.add(run.tags["multihost_docker/host_name"])
+    assert hosts == {"beta", "gamma"}
+    script = "import dagster_multihost_launcher as found; print(found.__file__)"
+    code_server = "docker exec dagfleet-location-etl /run/dagfleet/with-secrets"
+    assert fleet.sh("beta", f"{code_server} python -c '{script}'").startswith("/run/dagfleet/launcher.whl/")
 
 
 def test_a_job_that_fails_on_purpose_ends_as_failure_and_says_why(fleet: DeployedFleet) -> None:

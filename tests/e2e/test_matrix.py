@@ -124,6 +124,7 @@ def _places(fleet: DeployedFleet) -> dict[str, Place]:
 def _identities(fleet: DeployedFleet, folder: Path) -> dict[str, Place]:
     """Certificates, shown from where firewalls let them through: the control host, and to that one gamma."""
     of_alpha = ("launcher", "gateway", "mesh-client", "mesh-server", "docker-server", "web")
+    _stolen_gateway(fleet)
     names = " ".join(f"{name}.pem {name}.pem.key" for name in of_alpha)
     bundle = fleet.sh("alpha", f"cd /etc/dagfleet/pki && tar -ch {names} | base64")
     for host in ASKERS:
@@ -136,6 +137,7 @@ def _identities(fleet: DeployedFleet, folder: Path) -> dict[str, Place]:
         "a host's `mesh-client`": "mesh-client", "a host's `mesh-server`": "mesh-server",
         "a host's `docker-server`": "docker-server", "the web UI's": "web",
         "`launcher` of another authority": "stranger", "`reader`, revoked": "revoked",
+        "`gateway`, revoked": "stolen-gateway",
     }  # fmt: skip
     return {
         row: Place(
@@ -144,6 +146,17 @@ def _identities(fleet: DeployedFleet, folder: Path) -> dict[str, Place]:
         )
         for row, identity in shown.items()
     }  # fmt: skip
+
+
+def _stolen_gateway(fleet: DeployedFleet) -> None:
+    """Put the certificate and key with which code servers were called until a moment ago."""
+    theirs = fleet.sh("alpha", "cd /etc/dagfleet/pki && tar -ch gateway.pem gateway.pem.key | base64")
+    fleet.sh(
+        "gamma",
+        f"mkdir -p {FOLDER} && cd {FOLDER} && echo '{theirs}' | base64 -d | tar -x --transform s/^/stolen-/",
+    )
+    done = fleet.operator.run("certs", "revoke", "gateway", "--wait", "10m")
+    assert done.code == 0, done.output + done.errors
 
 
 def _put(fleet: DeployedFleet, name: str, certificate: Path, key: Path) -> None:

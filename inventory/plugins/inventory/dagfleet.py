@@ -67,6 +67,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]  # ansible-cor
 def _variables(fleet_file: "FleetFile", host_name: str, built: Any) -> dict[str, Any]:
     """Return a host's variables with what only this machine knows: paths, and who applies."""
     from dagfleet.derive import host_vars
+    from dagfleet.derive.docker_ssh import launcher_key
 
     variables = host_vars(fleet_file.fleet, host_name, built)
     # Quoted twice: Ansible splits the arguments, and ssh a file's name at its blanks.
@@ -79,6 +80,8 @@ def _variables(fleet_file: "FleetFile", host_name: str, built: Any) -> dict[str,
             "applied_by": f"{getpass.getuser()}@{socket.gethostname()}",
         },
         "mesh_certificates_source": str(fleet_file.state / "pki" / "leaves" / host_name),
+        "docker_ssh_public_key": str(launcher_key(fleet_file.state)),
+        "docker_ssh_known_hosts": str(fleet_file.state / "known_hosts"),
         "mesh_authorities_source": str(fleet_file.state / "pki"),
         "ansible_ssh_common_args": f"-o {known_hosts} -o StrictHostKeyChecking=yes",
         **(

@@ -103,10 +103,15 @@ def revoke(settings: Settings, name: str, wait: float) -> None:
     NAME is an identity (reader), a certificate (beta/mesh-client) or the beginning of a fingerprint. An
     identity means all certificates that it was ever given. Open connections end: of all who have some to the
     same service, so SQL statements under way fail when a host's certificate is revoked.
+
+    With docker.access ssh, launcher means its SSH key: another one is made, and only that one is let in.
     """
+    from dagfleet.derive.docker_ssh import over_ssh
+    from dagfleet.phases.launcher_key import RevokeLauncherKey
     from dagfleet.phases.revoking import Revoke
 
-    _run(settings, f"revoke {name}", [Revoke(name)], wait=wait)
+    by_ssh = name == "launcher" and over_ssh(settings.fleet_file().fleet)
+    _run(settings, f"revoke {name}", [RevokeLauncherKey() if by_ssh else Revoke(name)], wait=wait)
 
 
 @certs.command(short_help="Write a reader's certificate for another machine.")

@@ -1,5 +1,6 @@
 """The first fleet.yml of a fleet, as text."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def fleet_text(*, name: str, hosts: Sequence[NewHost], hostname: str, process: S
 version: 1
 name: {name}
 
-dagster: {{version: "{dagster_versions()[-1]}"}}
+{_dagster()}
 
 # The control host runs the web server, the daemon and the database; the web UI has TLS and a login, always.
 control:
@@ -85,6 +86,48 @@ control:
 hosts:
 {rows}
 
+{_locations(place)}
+{_secrets()}
+# Who may reach the Docker endpoints besides the fleet: your own address, to send images from here.
+# firewall: {{operators: [192.0.2.7]}}
+"""
+
+
+def fleet_text_from_terraform(
+    *, source: str, hosts: Sequence[str], bare: Sequence[str], control: str, hostname: str | None
+) -> str:
+    """Return a fleet.yml that leaves name, control host, hosts and firewall to Terraform.
+
+    `hosts`, those of them without Docker (`bare`) and `control` are what Terraform says now; `hostname` is
+    None where it says that, too.
+    """
+    runners = [name for name in hosts if name not in {control, *bare}]
+    hostname_row = f"    hostname: {hostname}\n" if hostname else ""
+    return f"""\
+# A fleet: its machines are Terraform's, the rest stands here. All keys: dagfleet config schema
+version: 1
+
+# Its output "dagfleet" says name, control host, hosts and firewall; a host added there is in the next plan.
+# A key stands there or here: what Terraform leaves out of a host can be added here, and so can other hosts.
+terraform: {json.dumps(source)}
+
+{_dagster()}
+
+# The web UI has TLS and a login, always.
+control:
+  web:
+{hostname_row}    users: secret://web_users
+
+{_locations(", ".join(runners or [control]))}
+{_secrets()}"""
+
+
+def _dagster() -> str:
+    return f'dagster: {{version: "{dagster_versions()[-1]}"}}'
+
+
+def _locations(place: str) -> str:
+    return f"""\
 # Code locations: where their code comes from and which hosts run it; the first serves it, others stand by.
 # locations:
 #   etl:
@@ -93,14 +136,15 @@ hosts:
 #     module: etl.defs
 #     limits: {{concurrent_runs: 10}}
 #     env: {{WAREHOUSE_PASSWORD: secret://warehouse}}
+"""
 
+
+def _secrets() -> str:
+    return """\
 # Where secrets come from when they are needed: command, env, file or generated. Never in this file.
 secrets:
-  web_users: {{generated: {{users: [admin]}}}}     # the password: .dagfleet/secrets/web_users
-#  warehouse: {{command: "op read op://prod/warehouse"}}
-
-# Who may reach the Docker endpoints besides the fleet: your own address, to send images from here.
-# firewall: {{operators: [192.0.2.7]}}
+  web_users: {generated: {users: [admin]}}     # the password: .dagfleet/secrets/web_users
+#  warehouse: {command: "op read op://prod/warehouse"}
 """
 
 

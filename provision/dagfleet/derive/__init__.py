@@ -1,6 +1,6 @@
 """Everything that follows from fleet.yml, as pure functions from values to values."""
 
-from dagfleet.derive.artifacts import Artifacts, ProcessRelease
+from dagfleet.derive.artifacts import Artifacts, LauncherPackage, ProcessRelease
 from dagfleet.derive.certificates import CertificateSpec, certificates
 from dagfleet.derive.groups import groups
 from dagfleet.derive.host_vars import host_vars
@@ -12,6 +12,7 @@ from dagfleet.derive.workspace import workspace_yaml
 __all__ = [
     "Artifacts",
     "CertificateSpec",
+    "LauncherPackage",
     "ProcessRelease",
     "SecretTemplate",
     "certificates",

@@ -14,8 +14,17 @@ class ProcessRelease:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LauncherPackage:
+    """The launcher's wheel: containers import from it what stores compute logs."""
+
+    digest: str
+    archive: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Artifacts:
-    """The control plane's image, and a release for each location that runs as a process."""
+    """The control plane's image, the launcher's wheel, a release for each location that runs as a process."""
 
     control_image: str
+    launcher: LauncherPackage
     process_releases: Mapping[str, ProcessRelease]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from dagfleet.derive.docker_ssh import over_ssh
 from dagfleet.fleet.model import Fleet
 from dagfleet.fleet.values import is_ipv4
 
@@ -26,7 +27,10 @@ class CertificateSpec:
 
 
 def certificates(fleet: Fleet) -> tuple[CertificateSpec, ...]:
-    """Return every leaf of the fleet, host by host, the operator's last."""
+    """Return every leaf of the fleet, host by host, the operator's last.
+
+    Where Docker is reached by SSH, its authority signs none.
+    """
     leaves: list[CertificateSpec] = []
     for name, host in fleet.hosts.items():
         if host.runs_docker:
@@ -37,6 +41,8 @@ def certificates(fleet: Fleet) -> tuple[CertificateSpec, ...]:
         )
         if name == fleet.control.host:
             leaves.extend(_control(fleet))
+    if over_ssh(fleet):
+        return tuple(leaf for leaf in leaves if leaf.authority != "docker")
     leaves.append(
         CertificateSpec(name="reader", host=None, authority="docker", common_name="reader", usage="client")
     )

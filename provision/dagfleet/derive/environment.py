@@ -5,12 +5,14 @@ from dagfleet.derive.secret_template import SecretTemplate, secret_template
 from dagfleet.fleet.model import Fleet, Location
 from dagfleet.fleet.values import secret_name
 
-# Inside containers; Dagfleet mounts both from the host, read-only.
+# Inside containers; Dagfleet mounts them from the host, read-only.
 CONTAINER_FILES = "/run/dagfleet/location"
 CONTAINER_WRAPPER = "/run/dagfleet/with-secrets"
+CONTAINER_PACKAGE = "/run/dagfleet/launcher.whl"
 
 HOST_FILES = "/etc/dagfleet/locations"
 HOST_WRAPPER = "/usr/local/lib/dagfleet/with-secrets"
+HOST_PACKAGE = "/usr/local/lib/dagfleet/launcher.whl"
 
 STORAGE_URL_VARIABLE = "DAGFLEET_POSTGRES_URL"
 
@@ -49,9 +51,10 @@ def secret_environment(fleet: Fleet, location: Location) -> dict[str, SecretTemp
     return {**storage_secrets(fleet), **own}
 
 
-def container_volumes(name: str) -> list[str]:
-    """Return the mounts that bring a location's secrets into its containers."""
-    return [f"{HOST_FILES}/{name}:{CONTAINER_FILES}:ro", f"{HOST_WRAPPER}:{CONTAINER_WRAPPER}:ro"]
+def container_volumes(fleet: Fleet, name: str) -> list[str]:
+    """Return the mounts that bring a location's secrets into its containers, and what stores compute logs."""
+    package = [f"{HOST_PACKAGE}:{CONTAINER_PACKAGE}:ro"] if fleet.compute_logs.store == "postgres" else []
+    return [f"{HOST_FILES}/{name}:{CONTAINER_FILES}:ro", f"{HOST_WRAPPER}:{CONTAINER_WRAPPER}:ro", *package]
 
 
 def code_arguments(name: str, location: Location) -> list[str]:

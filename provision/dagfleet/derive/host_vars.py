@@ -6,6 +6,7 @@ from typing import Any
 
 from dagfleet import __version__
 from dagfleet.derive.artifacts import Artifacts
+from dagfleet.derive.docker_ssh import docker_ssh_vars, launcher_sources, over_ssh
 from dagfleet.derive.mesh import mesh_vars
 from dagfleet.derive.networks import (
     CONTROL_NETWORK,
@@ -39,11 +40,12 @@ def host_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, A
         "docker_tls": {"port": host.docker_port, "directory": PKI_FILES}
         if host.runs_docker and fleet.docker.access == "tls"
         else None,
+        **docker_ssh_vars(fleet, host_name),
         **mesh_vars(fleet, host_name),
         **(postgres_vars(fleet) if is_control else {}),
         **(control_plane_vars(fleet, artifacts) if is_control else {}),
         **(
-            code_server_vars(fleet, host_name)
+            code_server_vars(fleet, host_name, artifacts)
             if host.runs_docker
             else process_location_vars(fleet, host_name, artifacts)
         ),
@@ -76,7 +78,7 @@ def _base_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
         "base_private_subnets": [network["subnet"] for network in networks],
         "base_container_doors": _container_doors(fleet, host_name),
         "base_ssh_ports": [host.ssh.port],
-        "base_ssh_sources": list(fleet.firewall.ssh),
+        "base_ssh_sources": _ssh_sources(fleet, host_name),
         "base_web_port": fleet.control.web.port if host_name == fleet.control.host else None,
         "base_web_sources": list(fleet.firewall.web),
         "base_open_ports": [
@@ -85,9 +87,16 @@ def _base_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
         ]
         + _challenges(fleet, host_name),
         "base_other_ports": fleet.firewall.others,
-        "base_docker_port": host.docker_port,
+        "base_docker_port": None if over_ssh(fleet) else host.docker_port,
         "base_mesh_port": host.mesh.port,
     }
+
+
+def _ssh_sources(fleet: Fleet, host_name: str) -> list[str]:
+    """Return whom the firewall lets come by SSH; nobody named means everybody."""
+    chosen = list(fleet.firewall.ssh)
+    launcher = chosen and over_ssh(fleet) and fleet.hosts[host_name].runs_docker
+    return list(dict.fromkeys([*chosen, *(launcher_sources(fleet, host_name) if launcher else [])]))
 
 
 def _peers(fleet: Fleet, host_name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dagfleet.derive.docker_ssh import launcher_url, over_ssh
 from dagfleet.derive.environment import (
     CONTAINER_WRAPPER,
     container_environment,
@@ -34,6 +35,7 @@ def dagster_yaml(fleet: Fleet) -> str:
                 "class": "MultiHostDockerRunLauncher",
                 "config": _launcher(fleet),
             },
+            **_compute_logs(fleet),
             # Only a launcher that says a run is gone lets Dagster end it; a restart is a retry's decision.
             "run_monitoring": {
                 "enabled": True,
@@ -80,16 +82,25 @@ def _launcher(fleet: Fleet) -> dict[str, Any]:
     }
 
 
+def _compute_logs(fleet: Fleet) -> dict[str, Any]:
+    if fleet.compute_logs.store == "local":
+        return {}
+    return {
+        "compute_logs": {
+            "module": "dagster_multihost_launcher",
+            "class": "PostgresComputeLogManager",
+            "config": {
+                "postgres_url": storage_url(fleet),
+                "retention_days": fleet.compute_logs.retention_days,
+            },
+        }
+    }
+
+
 def _docker_host(fleet: Fleet, name: str, host: Host) -> dict[str, Any]:
     return {
         "host_name": name,
-        "docker_url": f"tcp://{host.address}:{host.docker_port}",
-        "tls": {
-            "ca_cert": f"{CONTROL_FILES}/docker-ca.crt",
-            "client_cert": f"{CONTROL_FILES}/launcher.pem",
-            "client_key": f"{CONTROL_FILES}/launcher.pem.key",
-            "verify": True,
-        },
+        **_endpoint(fleet, name, host),
         "location_names": list(fleet.locations_on(name)),
         "network": RUN_NETWORK,
         **{
@@ -101,13 +112,27 @@ def _docker_host(fleet: Fleet, name: str, host: Host) -> dict[str, Any]:
     }
 
 
+def _endpoint(fleet: Fleet, name: str, host: Host) -> dict[str, Any]:
+    if over_ssh(fleet):
+        return {"docker_url": launcher_url(fleet, name)}
+    return {
+        "docker_url": f"tcp://{host.address}:{host.docker_port}",
+        "tls": {
+            "ca_cert": f"{CONTROL_FILES}/docker-ca.crt",
+            "client_cert": f"{CONTROL_FILES}/launcher.pem",
+            "client_key": f"{CONTROL_FILES}/launcher.pem.key",
+            "verify": True,
+        },
+    }
+
+
 def _location(fleet: Fleet, name: str, location: Location) -> dict[str, Any]:
     environment = container_environment(fleet, location)
     return {
         "env_vars": [f"{key}={value}" for key, value in environment.items()],
         "container_kwargs": {
             "entrypoint": [CONTAINER_WRAPPER],
-            "volumes": container_volumes(name),
+            "volumes": container_volumes(fleet, name),
             "extra_hosts": run_extra_hosts(fleet),
         },
     }

@@ -3,6 +3,7 @@
 from typing import Any
 
 from dagfleet.derive.artifacts import Artifacts
+from dagfleet.derive.docker_ssh import LAUNCHER_FILES, over_ssh
 from dagfleet.derive.environment import (
     code_arguments,
     container_environment,
@@ -58,12 +59,16 @@ def control_plane_vars(fleet: Fleet, artifacts: Artifacts) -> dict[str, Any]:
         "control_plane_network": CONTROL_NETWORK,
         "control_plane_extra_hosts": control_extra_hosts(fleet),
         "control_plane_web_port": WEB_PORT,
+        "control_plane_identity": []
+        if over_ssh(fleet)
+        else ["docker-ca.crt", "launcher.pem", "launcher.pem.key"],
+        "control_plane_ssh": LAUNCHER_FILES if over_ssh(fleet) else None,
         "control_plane_database_password": _storage_password(fleet),
         "control_plane_secret_environment": storage_secrets(fleet),
     }
 
 
-def code_server_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
+def code_server_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, Any]:
     """Return the variables of role `code_server` for a host with Docker."""
     ports = location_ports(fleet)
     return {
@@ -82,6 +87,12 @@ def code_server_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
         "code_server_extra_hosts": run_extra_hosts(fleet),
         "code_server_database_password": _storage_password(fleet),
         "code_server_pull": fleet.docker.images == "pull",
+        "code_server_launcher": {
+            "digest": artifacts.launcher.digest,
+            "archive": str(artifacts.launcher.archive),
+        }
+        if fleet.compute_logs.store == "postgres" and fleet.locations_on(host_name)
+        else None,
     }
 
 

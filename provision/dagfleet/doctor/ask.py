@@ -17,6 +17,7 @@ SECONDS = 5
 LINES = 12
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 SETTINGS_FRAME = 4
+PING = "GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n"
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 
 
@@ -31,7 +32,7 @@ def main() -> None:
         except ssl.SSLError as error:
             reason = (error.reason or str(error)).replace("_", " ").lower()
             answers.append({"ok": False, "fact": "TLS refused: " + reason})
-        except TimeoutError:
+        except (TimeoutError, subprocess.TimeoutExpired):
             answers.append({"ok": False, "fact": f"no answer in {SECONDS} s"})
         except OSError as error:
             answers.append({"ok": False, "fact": (error.strerror or str(error)).lower()})
@@ -73,9 +74,26 @@ def answers_grpc(question: dict[str, Any]) -> dict[str, Any]:
 def answers_docker(question: dict[str, Any]) -> dict[str, Any]:
     """Ask dockerd whether it is there."""
     with tls(question) as connection:
-        connection.sendall(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
+        connection.sendall(PING.encode())
         status = connection.recv(64).split(b"\r\n")[0].decode(errors="replace")
     return {"ok": " 200 " in status, "fact": "dockerd answers" if " 200 " in status else status or "cut off"}
+
+
+def answers_docker_over_ssh(question: dict[str, Any]) -> dict[str, Any]:
+    """Ask dockerd the same as the launcher does, by its account and its key."""
+    asked = run(
+        *("ssh", "-i", question["files"] + "/id_ed25519", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),
+        *("-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={question['files']}/known_hosts"),
+        *("-o", f"ConnectTimeout={SECONDS}", "-o", "LogLevel=ERROR"),
+        *("-p", str(question["port"]), "-l", question["account"], question["address"]),
+        "docker system dial-stdio",
+        words=PING,
+    )
+    status = asked.stdout.splitlines()[:1]
+    if status and " 200 " in status[0]:
+        return {"ok": True, "fact": "dockerd answers"}
+    said = [line for line in (*status, *asked.stderr.splitlines()) if line.strip()]
+    return {"ok": False, "fact": said[-1] if said else "cut off"}
 
 
 def answers_sql(question: dict[str, Any]) -> dict[str, Any]:
@@ -147,10 +165,16 @@ def tls(question: dict[str, Any]) -> ssl.SSLSocket:
     return context.wrap_socket(plain(question), server_hostname=question["name"])
 
 
-def run(*command: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command of the host's; it must not outlast the question."""
+def run(*command: str, words: str = "") -> "subprocess.CompletedProcess[str]":
+    """Run a command of the host's, and tell it `words`; it must not outlast the question."""
     return subprocess.run(
-        command, capture_output=True, text=True, errors="replace", check=False, timeout=SECONDS * 2
+        command,
+        input=words,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=SECONDS * 2,
     )
 
 
@@ -159,6 +183,7 @@ KINDS = {
     "tls": answers_tls,
     "grpc": answers_grpc,
     "docker": answers_docker,
+    "docker-ssh": answers_docker_over_ssh,
     "sql": answers_sql,
     "tls-sql": answers_sql_over_tls,
     "http": answers_http,

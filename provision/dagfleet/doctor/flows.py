@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dagfleet.derive.docker_ssh import ACCOUNT, LAUNCHER_FILES, over_ssh
 from dagfleet.derive.networks import DATABASE_PORT, gateway, has_database
 from dagfleet.derive.ports import location_ports
 from dagfleet.fleet.model import Fleet
@@ -110,29 +111,47 @@ def _locations(fleet: Fleet) -> Iterator[Flow]:
 
 
 def _docker(fleet: Fleet) -> Iterator[Flow]:
-    control = fleet.control.host
     for host, each in fleet.hosts.items():
         if each.runs_docker:
             # With docker.access tls dockerd answers there itself, to the same certificate.
             mesh = (_unit(host, "haproxy.service", f"mesh on {host}"),)
+            last = _launcher_by_ssh(fleet, host) if over_ssh(fleet) else _launcher(fleet, host)
             yield Flow(
                 f"docker on {host}",
                 f"The launcher cannot start runs on {host}.",
                 (
                     _unit(host, "docker.service", f"Docker on {host}"),
                     *(mesh if fleet.docker.access == "mesh" else ()),
-                    Hop(
-                        f"launcher {control} -> {host}:{each.docker_port}",
-                        control,
-                        {
-                            **_tls(fleet, host, "launcher", "docker"),
-                            "port": each.docker_port,
-                            "kind": "docker",
-                        },
-                        f"see what HAProxy says on {host}: journalctl -u haproxy",
-                    ),
+                    last,
                 ),
             )
+
+
+def _launcher(fleet: Fleet, host: str) -> Hop:
+    control, port = fleet.control.host, fleet.hosts[host].docker_port
+    server = "haproxy" if fleet.docker.access == "mesh" else "docker"
+    return Hop(
+        f"launcher {control} -> {host}:{port}",
+        control,
+        {**_tls(fleet, host, "launcher", "docker"), "port": port, "kind": "docker"},
+        f"see what it says on {host}: journalctl -u {server}",
+    )
+
+
+def _launcher_by_ssh(fleet: Fleet, host: str) -> Hop:
+    control, port = fleet.control.host, fleet.hosts[host].ssh.port
+    return Hop(
+        f"launcher {control} -> {host}:{port} by SSH",
+        control,
+        {
+            "kind": "docker-ssh",
+            "address": fleet.hosts[host].address,
+            "port": port,
+            "account": ACCOUNT,
+            "files": LAUNCHER_FILES,
+        },
+        f"see why sshd on {host} refuses {ACCOUNT} (journalctl -u ssh), or put its key back: dagfleet apply",
+    )
 
 
 def _database(fleet: Fleet) -> Iterator[Flow]:

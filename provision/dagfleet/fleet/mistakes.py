@@ -57,6 +57,7 @@ def _sentence(path: KeyPath, details: ErrorDetails, schema: Mapping[str, Any]) -
         "literal_error": lambda: f"must be {_choices(node)}{_found(details['input'])}",
         "too_short": lambda: f"is empty; {_described(node)}",
         "string_too_short": lambda: f"is empty; {_described(node)}",
+        "greater_than": lambda: f"must be more than {context['gt']:g}, not {details['input']}",
         "greater_than_equal": lambda: f"must be {context['ge']} or more, not {details['input']}",
         "less_than_equal": lambda: f"must be {context['le']} or less, not {details['input']}",
     }

@@ -193,7 +193,8 @@ class Docker(Part):
     access: DockerAccess = Field(
         default="mesh",
         description="How the launcher reaches Docker: `mesh` is HAProxy with mutual TLS, rules and "
-        "revocation; `tls` is dockerd's own, without either, restarted at each renewal.",
+        "revocation; `tls` is dockerd's own, without either, restarted at each renewal; `ssh` is an account "
+        "on each host that may do nothing else, without certificates and ports.",
     )
     images: Literal["pull", "push"] = Field(
         default="pull",
@@ -312,6 +313,19 @@ class FairSharing(Part):
     )
 
 
+class ComputeLogs(Part):
+    """What steps print to stdout and stderr, for the web UI."""
+
+    store: Literal["postgres", "local"] = Field(
+        default="postgres",
+        description="`postgres`: in Dagster's database, and the web UI shows them; `local`: in files "
+        "where the step ran, which the web UI cannot show.",
+    )
+    retention_days: Whole = Field(
+        default=30, ge=0, description="Days that they are kept in the database; 0 for ever."
+    )
+
+
 class Queue(Part):
     """The run queue."""
 
@@ -373,6 +387,13 @@ class Fleet(Part):
     """A fleet as its file describes it."""
 
     version: Literal[1] = Field(description="Schema of this file.", examples=[1])
+    terraform: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Terraform configuration that says name, control host, hosts and firewall in its output "
+        "`dagfleet`: its folder, or a file with `terraform output -json`. Any key stands there or here.",
+        examples=["../terraform"],
+    )
     name: Name = Field(description="Name of the fleet, in certificates and on every host.", examples=["prod"])
     dagster: Dagster = Field(description="Which Dagster the fleet runs.", examples=['{version: "1.13.27"}'])
     control: Control = Field(description="The control plane.")
@@ -383,6 +404,7 @@ class Fleet(Part):
     firewall: Firewall = Field(default=Firewall(), description="Who may reach the fleet's own ports.")
     pki: Pki = Field(default=Pki(), description="The fleet's own certificate authorities.")
     postgres: Postgres = Field(default=Postgres(), description="Dagster's storage.")
+    compute_logs: ComputeLogs = Field(default=ComputeLogs(), description="What steps print.")
     queue: Queue = Field(default=Queue(), description="The run queue.")
     secrets: dict[SecretKey, Secret] = Field(default={}, description="Where secrets come from, by name.")
 

@@ -194,12 +194,6 @@ def _command(value: object) -> object:
     return tuple(words)
 
 
-def _docker_access(value: str) -> str:
-    if value == "ssh":
-        raise ValueError("ssh is planned, but not in this version of Dagfleet; write mesh or tls")
-    return value
-
-
 def _web_certificate(value: str) -> str:
     if secret_name(value) is None and not value.startswith("/"):
         raise ValueError(
@@ -251,7 +245,7 @@ Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Memory = Annotated[str, AfterValidator(_memory)]
 Whole = Annotated[int, Field(strict=True)]
 WebCertificate = Annotated[str, AfterValidator(_web_certificate)]
-DockerAccess = Annotated[Literal["mesh", "tls", "ssh"], AfterValidator(_docker_access)]
+DockerAccess = Literal["mesh", "tls", "ssh"]
 Label = Annotated[
     str | bool | int | float,
     BeforeValidator(_label),

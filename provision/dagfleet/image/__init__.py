@@ -3,6 +3,7 @@
 from dagfleet.image.control_plane import build_control_plane, control_plane_reference
 from dagfleet.image.desired import artifacts
 from dagfleet.image.endpoint import docker_endpoint
+from dagfleet.image.launcher import launcher_package
 from dagfleet.image.location import build_location
 from dagfleet.image.process import process_release
 from dagfleet.image.transfer import PushResult, push
@@ -14,6 +15,7 @@ __all__ = [
     "build_location",
     "control_plane_reference",
     "docker_endpoint",
+    "launcher_package",
     "process_release",
     "push",
 ]

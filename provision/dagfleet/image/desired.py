@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from dagfleet.derive.artifacts import Artifacts
 from dagfleet.image.control_plane import control_plane_reference
+from dagfleet.image.launcher import planned_launcher
 from dagfleet.image.process import planned_release
 
 if TYPE_CHECKING:
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
 def artifacts(fleet_file: "FleetFile") -> Artifacts:
     """Return names and paths of all that the fleet needs built; offline, and quick enough for an inventory.
 
-    `build_control_plane` and `process_release` make them.
+    `build_control_plane`, `launcher_package` and `process_release` make them.
     """
     fleet = fleet_file.fleet
     return Artifacts(
         control_image=control_plane_reference(fleet),
+        launcher=planned_launcher(),
         process_releases={
             name: planned_release(fleet_file, name)
             for name, location in fleet.locations.items()

@@ -1,9 +1,12 @@
-"""The Docker endpoint of a host: mutual TLS as the launcher uses it."""
+"""The Docker endpoint of a host: mutual TLS as the launcher uses it, or the operator's own SSH."""
 
 from typing import TYPE_CHECKING, Literal
 
 from dagfleet.derive.certificates import certificates
+from dagfleet.derive.docker_ssh import over_ssh
 from dagfleet.pki.operator import Unlock, operator_credentials
+from dagfleet.probe.shell import ssh
+from dagfleet.probe.target import Target, target
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -11,6 +14,13 @@ if TYPE_CHECKING:
     from dagfleet.fleet import FleetFile
 
 Identity = Literal["reader", "launcher"]
+
+
+def docker_command(host: Target) -> list[str]:
+    """Return the argument list that connects its standard input and output with a host's Docker."""
+    return ssh(host, ["docker", "system", "dial-stdio"])
+
+
 API_VERSION = "1.41"  # Docker 20.10; fixed, because asking for it would be network I/O at construction
 
 
@@ -26,12 +36,18 @@ def docker_endpoint(
 
     Connects nothing yet. `timeout` is in seconds, for connecting and between two bytes. The operator's
     certificate is issued through `unlock` when it is missing or ageing; `operator_credentials` says what it
-    raises.
+    raises. With docker.access ssh there are no identities, and the operator comes by their own SSH login.
     """
     import docker
     from docker.tls import TLSConfig
 
     fleet = fleet_file.fleet
+    if over_ssh(fleet):
+        from dagfleet.image.tunnel import TunnelledClient
+
+        return TunnelledClient(
+            docker_command(target(fleet_file, host_name)), version=API_VERSION, timeout=timeout
+        )
     spec = next(leaf for leaf in certificates(fleet) if leaf.host is None and leaf.common_name == identity)
     credentials = operator_credentials(
         fleet_file.state / "pki", spec, days=fleet.pki.leaf_days, unlock=unlock

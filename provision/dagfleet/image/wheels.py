@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from dagfleet.errors import ConfigurationError
@@ -26,14 +27,19 @@ def plugin_wheels() -> tuple[Path, ...]:
     return tuple(build_wheel(bundle() / folder, isolated=False) for folder in PLUGINS)
 
 
-def plugin_digest() -> str:
-    """Return a digest of the plugins' code, equal for a checkout and wheels made from it; builds nothing."""
+def plugin_digest(*only: str) -> str:
+    """Return a digest of the plugins' code, or of the packages named; equal for a checkout and its wheels.
+
+    It builds nothing.
+    """
+    wanted = only or tuple(PLUGINS.values())
     if shipped := _shipped():
-        code = [part for wheel in shipped for part in _packed(wheel)]
+        code = [part for wheel in shipped for part in _packed(wheel, wanted)]
     else:
         code = [
             (f"{package}/{name}", content)
             for folder, package in PLUGINS.items()
+            if package in wanted
             for name, content in tree(bundle() / folder / package)
         ]
     return content_digest(sorted(code))
@@ -71,8 +77,8 @@ def _shipped() -> tuple[Path, ...]:
     return tuple(sorted((bundle() / "wheels").glob("*.whl")))
 
 
-def _packed(wheel: Path) -> list[tuple[str, bytes]]:
-    packages = tuple(f"{package}/" for package in PLUGINS.values())
+def _packed(wheel: Path, wanted: Iterable[str]) -> list[tuple[str, bytes]]:
+    packages = tuple(f"{package}/" for package in wanted)
     with zipfile.ZipFile(wheel) as archive:
         return [(name, archive.read(name)) for name in archive.namelist() if name.startswith(packages)]
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from dagfleet.phases.authorities import Store
 from dagfleet.phases.due import due_certificates
 from dagfleet.phases.issuing import issue, issue_operators, keep_copies
+from dagfleet.phases.launcher_key import know_launcher_key
 from dagfleet.phases.work import Work
 from dagfleet.probe.units import count
 
@@ -38,8 +39,11 @@ class Certificates:
         if due:
             work.touched = True
         issued = issue(work, store, self.title, due)
+        key_made = know_launcher_key(work, self.title)
         issue_operators(work, store)
         made = "authorities created, " if store.created else ""
         whose = f" for {', '.join(due)}" if due else ""
         text = f"{made}{count(issued, 'certificate')} issued{whose}" if issued else f"{made}nothing due"
+        if key_made:
+            text += f", the launcher's SSH key made on {work.fleet.control.host}"
         work.progress.line(self.title, text, time.monotonic() - started)

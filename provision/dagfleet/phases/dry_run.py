@@ -43,7 +43,13 @@ def dry_run(fleet_file: "FleetFile", hosts: Sequence[str], progress: Progress) -
         asked = [host for host in known if host not in settled_hosts or images[host]]
         now(f"asking every role on {count(len(asked), 'host')}")
         with Log(fleet_file.state / "logs", "plan", secrets.masker()) as log:
-            ansible = Ansible(inventory=fleet_file.path, secrets=values, log=log, mask=secrets.masker())
+            ansible = Ansible(
+                inventory=fleet_file.path,
+                secrets=values,
+                log=log,
+                mask=secrets.masker(),
+                contract=fleet_file.contract,
+            )
             outcome = ansible.run(playbook("site"), limit=asked, check=True) if asked else Outcome()
     if outcome.error:
         raise DagfleetError(

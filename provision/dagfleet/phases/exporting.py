@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dagfleet.derive.certificates import certificates
+from dagfleet.derive.docker_ssh import over_ssh
 from dagfleet.errors import ConfigurationError
 from dagfleet.phases.authorities import Store
 from dagfleet.phases.work import Work
@@ -26,6 +27,11 @@ class Export:
         if existing := [self.folder / name for name in (KEY, CERTIFICATE) if (self.folder / name).exists()]:
             raise ConfigurationError(
                 f"{existing[0]} exists already", fix="choose another folder, or move that one away"
+            )
+        if over_ssh(work.fleet):
+            raise ConfigurationError(
+                "with docker.access ssh there are no certificates for Docker, and nobody who may only read",
+                fix="write docker.access mesh, or watch the hosts from themselves",
             )
         spec = next(
             spec

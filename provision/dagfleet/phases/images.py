@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dagfleet.derive.docker_ssh import over_ssh
 from dagfleet.errors import ConfigurationError, DagfleetError
 from dagfleet.image import (
     PushResult,
@@ -14,6 +15,7 @@ from dagfleet.image import (
     build_control_plane,
     control_plane_reference,
     docker_endpoint,
+    launcher_package,
     process_release,
     push,
 )
@@ -93,9 +95,12 @@ def send(
 
 
 def build_releases(fleet_file: "FleetFile", now: Callable[[str], None]) -> list[str]:
-    """Make the archives of process locations that are missing; return their names."""
-    built = []
-    for name, release in artifacts(fleet_file).process_releases.items():
+    """Make what is missing of the launcher's wheel and process locations' archives; return their names."""
+    built, wanted = [], artifacts(fleet_file)
+    if not wanted.launcher.archive.is_file():
+        launcher_package()
+        built.append("launcher")
+    for name, release in wanted.process_releases.items():
         if not release.archive.is_file():
             now(f"collecting the wheels of {name}")
             process_release(fleet_file, name)
@@ -132,20 +137,25 @@ def _send(
                     fleet_file.fleet, reference, source, target, lambda text: now(f"{host}: {text}")
                 )
     except (DockerException, requests.RequestException) as error:
-        place = f"{fleet_file.fleet.hosts[host].address}:{fleet_file.fleet.hosts[host].docker_port}"
-        return Sent(
-            host,
-            results,
-            DagfleetError(
-                f"the Docker endpoint {place} does not take images: {error}",
-                fix=f"see that HAProxy and Docker run on {host} and firewall.operators lists your address",
-            ),
-        )
+        return Sent(host, results, _refused(fleet_file.fleet, host, error))
     except ConfigurationError:
         raise
     except DagfleetError as error:
         return Sent(host, results, error)
     return Sent(host, results)
+
+
+def _refused(fleet: "Fleet", host: str, error: Exception) -> DagfleetError:
+    address, port = fleet.hosts[host].address, fleet.hosts[host].docker_port
+    if over_ssh(fleet):
+        return DagfleetError(
+            f"Docker on {host} does not take images by SSH: {error}",
+            fix="see that Docker runs there and that you can log in with ssh: dagfleet doctor",
+        )
+    return DagfleetError(
+        f"the Docker endpoint {address}:{port} does not take images: {error}",
+        fix=f"see that HAProxy and Docker run on {host} and firewall.operators lists your address",
+    )
 
 
 def _send_one(

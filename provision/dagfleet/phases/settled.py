@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dagfleet.derive.docker_ssh import over_ssh
 from dagfleet.derive.host_vars import host_vars
 from dagfleet.derive.inputs import inputs
 from dagfleet.image import artifacts
@@ -22,7 +23,11 @@ def seals(fleet_file: "FleetFile", hosts: Sequence[str], secrets: Mapping[str, s
         host: inputs(
             host_vars(fleet_file.fleet, host, built),
             secrets=secrets,
-            files={**common, **dict(_files(fleet_file.state / "pki" / "leaves" / host, "*.crt"))},
+            files={
+                **common,
+                **dict(_files(fleet_file.state / "pki" / "leaves" / host, "*.crt")),
+                **(_launchers(fleet_file) if host == fleet_file.fleet.control.host else {}),
+            },
         )
         for host in hosts
     }
@@ -40,8 +45,14 @@ def _common(fleet_file: "FleetFile") -> Iterator[tuple[str, bytes]]:
     for authority in ("docker", "mesh"):
         for pattern in ("*.crt", "*.crl", "*.pem"):
             yield from _files(fleet_file.state / "pki" / authority, pattern)
+    yield from _files(fleet_file.state / "pki" / "ssh", "*.pub")
     for folder in ("host_vars", "group_vars"):
         yield from _files(fleet_file.directory / folder, "**/*")
+
+
+def _launchers(fleet_file: "FleetFile") -> dict[str, bytes]:
+    """Return the keys of hosts by which the launcher knows them, where it comes to them by SSH."""
+    return dict(_files(fleet_file.state, "known_hosts")) if over_ssh(fleet_file.fleet) else {}
 
 
 def _files(folder: Path, pattern: str) -> Iterator[tuple[str, bytes]]:

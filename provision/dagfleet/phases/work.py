@@ -74,4 +74,10 @@ class Work:
     @property
     def ansible(self) -> Ansible:
         """Return how playbooks are run."""
-        return Ansible(inventory=self.fleet_file.path, secrets=self.secrets, log=self.log, mask=self.mask)
+        return Ansible(
+            inventory=self.fleet_file.path,
+            secrets=self.secrets,
+            log=self.log,
+            mask=self.mask,
+            contract=self.fleet_file.contract,
+        )

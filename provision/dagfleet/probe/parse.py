@@ -42,6 +42,7 @@ def parse(lines: Iterable[str], *, asked_at: float) -> HostReport:
         certificates=tuple(_certificates(text.get("certificates", ()))),
         certificates_checked=_checked(text.get("certificate_days", ())),
         units=_units(text.get("units", ())),
+        launcher_key=_first(text.get("launcher_key", ())),
         seal=_first(text.get("seal", ())),
         state=_first(text.get("state", ())),
     )

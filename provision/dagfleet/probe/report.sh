@@ -63,5 +63,7 @@ for file in /etc/dagfleet/pki/*.crt /etc/dagfleet/pki/*.pem; do
         cat "$file"
     fi
 done
+section launcher_key
+if [ -s /etc/dagfleet/docker-ssh/id_ed25519 ]; then cat /etc/dagfleet/docker-ssh/id_ed25519.pub; fi
 section seal
 cat /etc/dagfleet/seal

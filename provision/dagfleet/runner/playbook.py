@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import IO, Any
 
 from dagfleet.errors import DagfleetError
+from dagfleet.fleet.contract import VARIABLE as CONTRACT
 from dagfleet.paths import bundle
 from dagfleet.runner.events import Event, TaskEnded, event
 from dagfleet.runner.log import Log
@@ -24,12 +25,16 @@ STOP_SECONDS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Ansible:
-    """How playbooks are run for one fleet. `secrets` travel in the environment, never in argv or a file."""
+    """How playbooks are run for one fleet. `secrets` travel in the environment, never in argv or a file.
+
+    `contract` is what Terraform said, so that Ansible's inventory is the fleet that was planned for.
+    """
 
     inventory: Path
     secrets: Mapping[str, str]
     log: Log
     mask: Callable[[str], str]
+    contract: str | None = None
 
     def run(
         self,
@@ -115,6 +120,7 @@ class Ansible:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         return {
             **inherited,
+            **({CONTRACT: self.contract} if self.contract else {}),
             "ANSIBLE_CONFIG": str(bundle() / "ansible.cfg"),
             "ANSIBLE_STDOUT_CALLBACK": "dagfleet_json",
             "ANSIBLE_NOCOLOR": "1",

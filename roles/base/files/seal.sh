@@ -18,7 +18,7 @@ files() {
 }
 
 accounts() {
-    getent passwd dagfleet haproxy postgres
+    getent passwd dagfleet dagfleet-docker haproxy postgres
     getent group dagfleet docker haproxy postgres
     id haproxy
 }

@@ -1,7 +1,7 @@
 """One launcher, in a process and an environment of its own: does as each line of its input says.
 
 usage: python -m tests.bench.launch.contender KIND SETTINGS.json (KIND: raw, docker, reference, ours)
-Orders: {"do": "launch", "location": L} {"do": "health", "times": N}
+Orders: {"do": "launch", "location": L} {"do": "health", "times": N} {"do": "forget"}
         {"do": "beside", "location": L, "dark": L2, "times": N}
 """
 
@@ -95,6 +95,13 @@ class Contender:
         seconds = time.perf_counter() - began
         self._launched.append(run)
         return {"seconds": seconds, "calls": self._calls.count - before}
+
+    def forget(self) -> dict[str, Any]:
+        """Let the launched runs be finished: their containers are about to be removed."""
+        for run in self._launched:
+            self._instance.report_run_canceled(run)
+        self._launched.clear()
+        return {}
 
     def health(self, times: int) -> dict[str, Any]:
         """Check the health of `times` launched runs, in a row; return seconds."""

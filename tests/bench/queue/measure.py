@@ -21,6 +21,7 @@ from tests.bench.queue.server import Server, Usage
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 120
+WARM = 10
 STOCK = {"module": "dagster._core.run_coordinator", "class": "QueuedRunCoordinator"}
 OURS = {"module": "clt_queued_run_coordinator.coordinator", "class": "CLTQueuedRunCoordinator"}
 # Dagster's event in Dagster's words; one transaction, so that the moment of the commit is known.
@@ -80,13 +81,9 @@ class Worker:
             self.ask("stop")
 
     def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin
-        self._process.stdin.close()
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+        """End the process, which holds nothing."""
+        self._process.kill()
+        self._process.wait()
 
     def _listen(self) -> None:
         assert self._process.stdout
@@ -159,7 +156,7 @@ def reactions(
 ) -> tuple[list[float], int]:
     """Free a slot of a full queue again and again: the seconds from each commit to the next launch.
 
-    Also how many new connections the server saw, without the one of each question here.
+    Also how many connections were made meanwhile.
     """
     seconds = []
     with worker.running(server.url(database), keys):
@@ -168,22 +165,20 @@ def reactions(
         with connection.cursor() as cursor:
             # The daemon reads the queue and finds it full.
             time.sleep(1 + apart)
-            if warm:
-                _free(cursor, first=True)
+            # Until its pool holds the connections that two threads at once ever wanted.
+            for number in range(WARM if warm else 0):
+                _free(cursor, first=number == 0)
                 worker.launches.get(timeout=PATIENCE)
-            # PostgreSQL counts a session, this one too, a second after it came.
-            time.sleep(1.2)
-            cursor.execute("select 1")
-            time.sleep(0.2)
-            sessions = server.usage(database).sessions
+            connected = server.connections(database)
             for number in range(times):
                 # Not in step with anything that the daemon does at intervals.
                 time.sleep((0.2 + number * 0.618 % 0.8) * apart)
                 freed = _free(cursor, first=not warm)
                 _, launched = worker.launches.get(timeout=PATIENCE)
                 seconds.append(launched - freed)
+        connections = server.connections(database) - connected
         connection.close()
-        return seconds, server.usage(database).sessions - sessions
+    return seconds, connections
 
 
 def submits(server: Server, worker: Worker, database: str, run_ids: Sequence[str]) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import secrets
 import shutil
 import socket
@@ -22,16 +23,13 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Usage:
-    """What the server did so far: seconds of CPU, statements, sessions."""
+    """What the server did so far: seconds of CPU, statements."""
 
     cpu: float
     statements: int
-    sessions: int
 
     def __sub__(self, earlier: Usage) -> Usage:
-        return Usage(
-            self.cpu - earlier.cpu, self.statements - earlier.statements, self.sessions - earlier.sessions
-        )
+        return Usage(self.cpu - earlier.cpu, self.statements - earlier.statements)
 
 
 class Server:
@@ -40,7 +38,8 @@ class Server:
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="dagfleet-bench-queue-"))
         self._binaries = max(Path("/usr/lib/postgresql").glob("*/bin"))
-        self._become = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        # Not runuser: it waits two seconds when it is asked to end.
+        self._user = "postgres" if os.geteuid() == 0 else None
         self._password = secrets.token_hex(16)
         self.port, self.bouncer_port = _free_port(), _free_port()
         (self._folder / "password").write_text(self._password)
@@ -51,20 +50,21 @@ class Server:
             f"auth_file = {self._folder}/users.txt\npool_mode = session\ndefault_pool_size = 20\n"
             "max_client_conn = 500\nunix_socket_dir =\nlogfile = /dev/null\n"
         )
-        if self._become:
-            owner = pwd.getpwnam("postgres")
+        if self._user:
+            owner = pwd.getpwnam(self._user)
             for path in (self._folder, *self._folder.iterdir()):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
         self._run("initdb", "-U", "bench", "-A", "scram-sha-256", f"--pwfile={self._folder}/password",
                   "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")  # fmt: skip
         options = (
             f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories=''"
-            " -c shared_preload_libraries=pg_stat_statements -c max_connections=200"
+            " -c shared_preload_libraries=pg_stat_statements -c max_connections=200 -c log_connections=on"
         )
         self._run("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", options, "start")
         self._bouncer = subprocess.Popen(
-            [*self._become, shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", "--quiet", "pgbouncer.ini"],
+            [shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", "--quiet", "pgbouncer.ini"],
             cwd=self._folder, start_new_session=True, stderr=subprocess.DEVNULL,
+            user=self._user, group=self._user,
         )  # fmt: skip
         self._postmaster = int((self._folder / "data/postmaster.pid").read_text().split()[0])
         self.ask("postgres", "create extension pg_stat_statements")
@@ -89,7 +89,7 @@ class Server:
                 return list(cursor.fetchall()) if cursor.description else []
 
     def usage(self, database: str) -> Usage:
-        """Return what the server did so far; statements and sessions are of this database."""
+        """Return what the server did so far; statements are those of this database."""
         # CPU first: asking costs some too.
         cpu = self._cpu()
         ((statements,),) = self.ask(
@@ -98,15 +98,19 @@ class Server:
             " where d.datname = %s",
             database,
         )
-        ((sessions,),) = self.ask(
-            "postgres", "select sessions from pg_stat_database where datname = %s", database
-        )
-        return Usage(cpu, int(statements), int(sessions))
+        return Usage(cpu, int(statements))
+
+    def connections(self, database: str) -> int:
+        """Return how often somebody connected to this database, by the server's log.
+
+        Not by pg_stat_database, which counts a session when its backend reports, seconds after it came.
+        """
+        authorized = re.compile(rf"connection authorized: .*\bdatabase={database}\b")
+        return len(authorized.findall((self._folder / "log").read_text()))
 
     def close(self) -> None:
         """Stop both and remove their files."""
         if self._bouncer.poll() is None:
-            # runuser passes the signal on; PgBouncer ends at once.
             self._bouncer.terminate()
             self._bouncer.wait(20)
         self._run("pg_ctl", "-w", "-m", "immediate", "stop")
@@ -126,8 +130,11 @@ class Server:
         return total / _TICKS
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [*self._become, str(self._binaries / program), "-D", str(self._folder / "data"), *arguments]
-        subprocess.run(command, check=True, timeout=120, cwd=self._folder, stdout=subprocess.DEVNULL)
+        command = [str(self._binaries / program), "-D", str(self._folder / "data"), *arguments]
+        subprocess.run(
+            command, check=True, timeout=120, cwd=self._folder, stdout=subprocess.DEVNULL,
+            user=self._user, group=self._user,
+        )  # fmt: skip
 
 
 def _stat(pid: int) -> list[int]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 import yaml
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
@@ -17,7 +16,7 @@ from dagster._core.run_coordinator.base import SubmitRunContext
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 
-from tests.component.database import Cluster, Database
+from tests.component.database import Cluster, copied
 from tests.unit.launcher.runs import create_run, instance_from
 
 
@@ -79,16 +78,10 @@ def instance(
         yield on_postgres
 
 
-def _with_password(database: Database) -> str:
-    scheme, rest = database.url.split("://")
-    user, server = rest.split("@")
-    return f"{scheme}://{user}:{database.password}@{server}"
-
-
 @pytest.fixture(scope="session")
 def template(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the URL of a database that has Dagster's tables, to be copied."""
-    url = _with_password(cluster.create_database())
+    url = cluster.create_database().with_password
     with instance(tmp_path_factory.mktemp("template"), url, {}) as made:
         assert made.get_runs_count() == 0
     return url
@@ -97,13 +90,7 @@ def template(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def postgres_url(template: str) -> str:
     """Return the URL of an empty database of this test's own."""
-    server, _, name = template.rpartition("/")
-    copy = f"test_{secrets.token_hex(4)}"
-    with closing(psycopg2.connect(f"{server}/postgres")) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f"create database {copy} template {name}")
-    return f"{server}/{copy}"
+    return copied(template)
 
 
 @pytest.fixture

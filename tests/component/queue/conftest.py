@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 import yaml
 from clt_queued_run_coordinator.storage import migration, pool
 from dagster import DagsterInstance
 
-from tests.component.database import Cluster
+from tests.component.database import Cluster, copied
 from tests.component.queue.world import World
 
 ROOT = Path(__file__).parents[3]
@@ -92,9 +90,7 @@ MakeWorld = Callable[..., World]
 def template(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the URL of a database that has Dagster's tables and ours, to be copied."""
     database = cluster.create_database()
-    scheme, rest = database.url.split("://")
-    user, server = rest.split("@")
-    url = f"{scheme}://{user}:{database.password}@{server}"
+    url = database.with_password
     world = World(url, tmp_path_factory.mktemp("template"))
     write_config(world, {})
     with DagsterInstance.from_config(str(world.home)) as instance:
@@ -111,15 +107,10 @@ def make_world(template: str, tmp_path: Path) -> MakeWorld:
     """Make an empty database of this test's own; `config` is the coordinator's."""
 
     def make(settings: dict[str, Any] | None = None, **config: Any) -> World:
-        server, _, name = template.rpartition("/")
-        copy = f"queue_{secrets.token_hex(4)}"
-        with closing(psycopg2.connect(f"{server}/postgres")) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(f"create database {copy} template {name}")
-        home = tmp_path / copy
+        url = copied(template)
+        home = tmp_path / url.rpartition("/")[2]
         home.mkdir()
-        world = World(f"{server}/{copy}", home)
+        world = World(url, home)
         world.launched.touch()
         write_config(world, config, settings)
         return world

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -116,9 +118,28 @@ class SshEndpoint:
         """Return the entry of docker_hosts for it."""
         return {"docker_url": f"ssh://root@127.0.0.1:{self.port}"}
 
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Let it answer nothing, on old connections and new ones, as a host that hangs does."""
+        everything = [self.process.pid, *_descendants(self.process.pid)]
+        for pid in everything:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in everything:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     def drop_connections(self) -> None:
         """End every session, as a restart of the host does, and keep listening."""
         subprocess.run(["pkill", "-P", str(self.process.pid)], check=False, timeout=10)
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield int(child)
+        yield from _descendants(int(child))
 
 
 @contextmanager

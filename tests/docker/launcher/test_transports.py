@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,38 @@ def test_an_ssh_connection_that_broke_is_opened_again(fleet: Load, ssh: SshEndpo
     assert ping()
     ssh.drop_connections()
     assert eventually(ping)
+
+
+def test_more_calls_at_once_than_sshd_admits_sessions_wait_for_their_turn(
+    fleet: Load, ssh: SshEndpoint
+) -> None:
+    instance = fleet(host=ssh.host())
+
+    def version(_: int) -> str:
+        with connection(instance).api() as api:
+            return str(api.version()["ApiVersion"])
+
+    assert version(0)
+    with ThreadPoolExecutor(24) as pool:
+        assert len(list(pool.map(version, range(48)))) == 48
+
+
+def test_an_ssh_host_that_falls_silent_is_given_up_in_seconds(fleet: Load, ssh: SshEndpoint) -> None:
+    instance = fleet(host=ssh.host(), read_timeout=3)
+
+    def version() -> object:
+        with connection(instance).api() as api:
+            return api.version()
+
+    with connection(instance).api() as api:
+        # The one session that there is stays in use, so that the next call needs another.
+        streaming = api.events(decode=True)  # noqa: F841
+    with ssh.silent():
+        started = time.monotonic()
+        with pytest.raises(HostUnreachable):
+            version()
+        assert time.monotonic() - started < 15
+    assert eventually(version)
 
 
 def eventually(works: Callable[[], object]) -> object:

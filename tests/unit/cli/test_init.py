@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 
@@ -92,3 +93,66 @@ def test_names_given_are_not_given_again() -> None:
 @pytest.mark.parametrize(("folder", "name"), [("My Fleet", "my-fleet"), ("2024", "prod"), ("prod", "prod")])
 def test_the_fleet_is_named_after_its_folder(folder: str, name: str) -> None:
     assert fleet_name(folder) == name
+
+
+@pytest.fixture
+def infra(here: Path) -> Path:
+    """A Terraform configuration that was applied, beside the fleet's folder."""
+    folder = here.parent / "infra"
+    folder.mkdir()
+    said(folder, {"alpha": {"address": "10.0.1.1"}, "beta": {"address": "10.0.1.2"}})
+    return folder
+
+
+def said(folder: Path, hosts: dict[str, object], **more: object) -> None:
+    fleet = {"name": "tofu", "control": {"host": "alpha"}, "hosts": hosts, **more}
+    outputs = {"dagfleet": {"value": {"version": 1, "fleet": fleet}}}
+    (folder / "terraform.tfstate").write_text(json.dumps({"terraform_version": "1.11.4", "outputs": outputs}))
+
+
+def test_a_file_from_terraform_can_be_used_as_it_is_and_follows_it(here: Path, infra: Path) -> None:
+    assert run(["init", "--from-terraform", "../infra"]) == 0
+    fleet = load_fleet(here / "fleet.yml").fleet
+    assert (fleet.name, fleet.control.host, list(fleet.hosts)) == ("tofu", "alpha", ["alpha", "beta"])
+    assert fleet.control.web.hostname == "dagster.tofu.example.com"
+    said(infra, {"alpha": {"address": "10.0.1.1"}, "gamma": {"address": "10.0.1.3"}})
+    assert list(load_fleet(here / "fleet.yml").fleet.hosts) == ["alpha", "gamma"]
+
+
+def test_the_path_to_terraform_is_the_fleet_file_s(infra: Path, here: Path) -> None:
+    assert run(["init", "--from-terraform", str(infra), "-f", "deep/er/fleet.yml"]) == 0
+    assert 'terraform: "../../../infra"' in (here / "deep/er/fleet.yml").read_text()
+    assert load_fleet(here / "deep/er/fleet.yml").fleet.name == "tofu"
+
+
+def test_a_name_that_terraform_says_is_not_written_again(infra: Path, here: Path) -> None:
+    said(infra, {"alpha": {"address": "10.0.1.1"}}, control={"host": "alpha", "web": {"hostname": "d.test"}})
+    assert run(["init", "--from-terraform", "../infra", "--hostname", "e.test"]) == 3
+    assert run(["init", "--from-terraform", "../infra"]) == 0
+    assert load_fleet(here / "fleet.yml").fleet.control.web.hostname == "d.test"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--from-terraform", "../infar"], 'there is no folder or file "../infar"'),
+        (["--from-terraform", "../infra", "10.0.1.1"], "hosts and the fleet's name come from there"),
+        (["--from-terraform", "../infra", "--name", "prod"], "hosts and the fleet's name come from there"),
+    ],
+)
+@pytest.mark.usefixtures("infra")
+def test_terraform_that_cannot_be_used_writes_nothing(
+    arguments: list[str], words: str, here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["init", *arguments]) == 3
+    assert words in capfd.readouterr().err
+    assert not (here / "fleet.yml").exists()
+
+
+def test_mistakes_in_terraform_write_nothing(
+    infra: Path, here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said(infra, {"alpha": {"address": "10.0.1.999"}})
+    assert run(["init", "--from-terraform", "../infra"]) == 3
+    assert '"10.0.1.999" is not an IPv4 address' in capfd.readouterr().err
+    assert not (here / "fleet.yml").exists()

@@ -13,8 +13,9 @@ from dagster._config import process_config, resolve_to_config_type
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.workspace.load import location_origins_from_yaml_paths
-from dagster_multihost_launcher import MultiHostDockerRunLauncher
+from dagster_multihost_launcher import MultiHostDockerRunLauncher, PostgresComputeLogManager
 from dagster_postgres.utils import pg_config, pg_url_from_config
 
 from tests.unit.fleet.texts import fleet_with, location
@@ -72,6 +73,25 @@ def test_dagster_accepts_every_setting(home: Path) -> None:
 
 def test_storage_is_the_fleets_own_postgres_without_a_password(home: Path) -> None:
     assert storage_url(home) == "postgresql://dagster@db.mesh:6432/dagster"
+
+
+def test_compute_logs_are_kept_in_the_fleets_own_postgres_for_a_month(home: Path) -> None:
+    manager = InstanceRef.from_dir(str(home)).compute_log_manager
+    assert isinstance(manager, PostgresComputeLogManager)
+    assert manager.inst_data
+    assert manager.inst_data.config_dict == {
+        "postgres_url": "postgresql://dagster@db.mesh:6432/dagster",
+        "retention_days": 30,
+    }
+    etl = settings(home)["run_launcher"]["config"]["locations"]["etl"]
+    lent = "/usr/local/lib/dagfleet/launcher.whl:/run/dagfleet/launcher.whl:ro"
+    assert lent in etl["container_kwargs"]["volumes"]
+
+
+def test_compute_logs_that_stay_on_the_hosts_need_nothing_in_containers(tmp_path: Path) -> None:
+    home = write(tmp_path, fleet_with(locations=LOCATIONS, compute_logs="compute_logs: {store: local}"))
+    assert isinstance(InstanceRef.from_dir(str(home)).compute_log_manager, LocalComputeLogManager)
+    assert "launcher.whl" not in (home / "dagster.yaml").read_text()
 
 
 def test_the_coordinator_limits_each_location_that_has_a_limit(home: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagfleet.derive import Artifacts, ProcessRelease, SecretTemplate, groups, host_vars
+from dagfleet.derive import Artifacts, LauncherPackage, ProcessRelease, SecretTemplate, groups, host_vars
 from dagfleet.fleet import Fleet
 
 from tests.unit.fleet.texts import fleet_with
@@ -24,7 +24,11 @@ EXTERNAL = "postgres: {mode: external, url: secret://warehouse}"
 
 def variables(host: str, fleet: Fleet | None = None, *, archive: str = "/tmp/r.tar") -> dict[str, Any]:  # noqa: S108
     release = ProcessRelease(digest="abc", archive=Path(archive))
-    built = Artifacts(control_image="dagfleet/control-plane:1", process_releases={"reporting": release})
+    built = Artifacts(
+        control_image="dagfleet/control-plane:1",
+        launcher=LauncherPackage(digest="def", archive=Path(archive)),
+        process_releases={"reporting": release},
+    )
     return host_vars(fleet or fleet_with(locations=LOCATIONS), host, built)
 
 
@@ -128,6 +132,13 @@ def test_a_code_server_gets_plain_and_secret_environment_apart() -> None:
         "PLAIN": "{{ text }}",
     }
     assert etl["secret_environment"] == {"PASSWORD": "{{ lookup('dagfleet_secret', 'warehouse') }}"}
+
+
+def test_containers_are_lent_what_stores_compute_logs_unless_those_stay_on_the_host() -> None:
+    assert variables("beta")["code_server_launcher"] == {"digest": "def", "archive": "/tmp/r.tar"}  # noqa: S108
+    assert variables("alpha")["code_server_launcher"] is None
+    local = fleet_with(locations=LOCATIONS, compute_logs="compute_logs: {store: local}")
+    assert variables("beta", local)["code_server_launcher"] is None
 
 
 def test_text_that_looks_like_a_template_is_not_one() -> None:

@@ -36,9 +36,9 @@ def test_the_small_fleet_is_correct() -> None:
             "2376 is Dagfleet's own; firewall.operators opens it",
         ),
         (
-            "docker: {access: ssh}",
+            "docker: {access: vpn}",
             "docker.access",
-            "ssh is planned, but not in this version of Dagfleet; write mesh or tls",
+            "must be mesh or tls or ssh; this is text",
         ),
         (
             "queue: {max_runs: 3}",

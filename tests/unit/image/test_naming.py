@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from dagfleet.errors import ConfigurationError
 from dagfleet.fleet import FleetFile, load_fleet
-from dagfleet.image import artifacts, control_plane_reference, wheels
+from dagfleet.image import artifacts, control_plane_reference, launcher_package, wheels
 from dagfleet.image.wheels import PLUGINS, plugin_digest
 from dagfleet.paths import bundle
 
@@ -105,3 +105,16 @@ def test_a_path_that_does_not_exist_is_named(fleet_file: FleetFile) -> None:
 
     with pytest.raises(ConfigurationError, match="reprting does not exist"):
         artifacts(other)
+
+
+def test_the_launchers_wheel_is_named_by_its_own_code_and_made_once(
+    fleet_file: FleetFile, cache: Path
+) -> None:
+    planned = artifacts(fleet_file).launcher
+    assert not cache.exists()
+
+    made = launcher_package()
+
+    assert made == planned
+    with zipfile.ZipFile(made.archive) as wheel:
+        assert "dagster_multihost_launcher/compute_logs.py" in wheel.namelist()

@@ -173,6 +173,28 @@ def test_a_fleet_file_with_mistakes_stops_ansible_with_all_of_them(tmp_path: Pat
     assert "No inventory was parsed" in done.stderr
 
 
+def test_hosts_of_terraform_are_in_the_inventory(tmp_path: Path) -> None:
+    machines = {
+        "name": "prod",
+        "control": {"host": "alpha"},
+        "hosts": {"alpha": {"address": "10.0.1.1"}, "beta": {"address": "10.0.1.2", "ssh": {"user": "ops"}}},
+    }
+    contract = {"dagfleet": {"value": {"version": 1, "fleet": machines}}}
+    (tmp_path / "contract").write_text(json.dumps(contract))
+    (tmp_path / "fleet.yml").write_text(
+        fleet_text(
+            name="terraform: contract",
+            control="control: {web: {hostname: dagster.example.com, users: secret://web_users}}",
+            hosts=None,
+            locations=LOCATIONS,
+        )
+    )
+    listed = listing(tmp_path / "fleet.yml")
+    assert listed["control"] == {"hosts": ["alpha"]}
+    assert listed["_meta"]["hostvars"]["beta"]["ansible_user"] == "ops"
+    assert listed["_meta"]["hostvars"]["beta"]["base_fleet_addresses"] == ["10.0.1.1", "10.0.1.2"]
+
+
 def test_other_yaml_inventories_still_work(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("web: {hosts: {one: {}}}\n")
     assert listing(tmp_path / "hosts.yml")["web"] == {"hosts": ["one"]}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dagfleet.derive.docker_ssh import over_ssh
 from dagfleet.derive.ports import location_port
 from dagfleet.probe.findings.finding import Finding, Subject
 from dagfleet.probe.report import HostReport, Listener, Privilege
@@ -27,7 +28,7 @@ def needs(subject: Subject) -> Iterable[Need]:
     fleet, name = subject.fleet, subject.name
     host = fleet.hosts[name]
     yield Need(host.mesh.port, "the mesh", f"hosts.{name}.mesh.port")
-    if host.runs_docker:
+    if host.runs_docker and not over_ssh(fleet):
         yield Need(host.docker_port, "the Docker endpoint", f"hosts.{name}.docker_port")
     if subject.is_control:
         yield Need(fleet.control.web.port, "the web UI", "control.web.port")

@@ -38,6 +38,9 @@ def daily_weather(context: AssetExecutionContext, warehouse: Warehouse) -> Mater
     start, end = window.start.replace(tzinfo=None), window.end.replace(tzinfo=None)
     rows = sources.daily_weather(start, end)
     total = warehouse.replace(table, rows, where=and_(table.c.day >= start.date(), table.c.day < end.date()))
+    # What a step prints is in the web UI too, whichever host it ran on.
+    for row in rows:
+        print(f"{row['day']:%Y-%m-%d} {row['temp_min']:5.1f} to {row['temp_max']:4.1f} °C, {row['sky']}")
     context.log.info(f"{len(rows)} days of {start:%B %Y} written, {total} days in the table")
     return MaterializeResult(
         metadata={

@@ -37,6 +37,7 @@ def airports_by_state(warehouse: Warehouse) -> MaterializeResult[None]:
         airports, source = data.airports(), "vega_datasets: etl has not loaded the table airports yet"
     report = summaries.airports_by_state(airports)
     warehouse.write("airports_by_state", report)
+    print(report.head(10).to_string(index=False))  # in the web UI, as what any step prints
     return MaterializeResult(metadata={"source": source, "airports": len(airports), **_facts(report)})
 
 

@@ -1,0 +1,5 @@
+output "dagfleet" {
+  description = "The fleet contract: dagfleet init --from-terraform reads it."
+  value       = module.fleet.contract
+  depends_on  = [aws_instance.host]
+}

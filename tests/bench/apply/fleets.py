@@ -1,0 +1,104 @@
+"""Practice fleets of any size, and what somebody does with them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[3]
+BINARIES = ROOT / ".venv/bin"
+NETWORK = "10.89.48"
+# What site.yml cannot be started without; everything else is as Ansible comes: five forks, no pipelining.
+DEFAULTS = f"""[defaults]
+roles_path = {ROOT}/roles
+inventory_plugins = {ROOT}/inventory/plugins/inventory
+lookup_plugins = {ROOT}/inventory/plugins/lookup
+interpreter_python = /usr/bin/python3
+[inventory]
+enable_plugins = dagfleet, plain_yaml, ansible.builtin.host_list
+ignore_patterns = ^(?!.*\\.ya?ml$)
+"""
+
+
+class Fleet:
+    """The practice fleet's files with one control host and Docker hosts that share a location."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self._folder = folder
+        self._name = f"bench-{size}"
+        shutil.copytree(
+            ROOT / "inventory/lab", folder, ignore=shutil.ignore_patterns(".dagfleet", "__pycache__")
+        )
+        (folder / "plain.cfg").write_text(DEFAULTS)
+        self.resize(size)
+
+    def resize(self, size: int) -> None:
+        """Write fleet.yml with so many hosts."""
+        yaml = YAML()
+        wanted = yaml.load(ROOT / "inventory/lab/fleet.yml")
+        ssh = wanted["hosts"]["alpha"]["ssh"]
+        workers = [f"worker-{number}" for number in range(1, size)]
+        self._hosts = {name: f"{NETWORK}.{last}" for last, name in enumerate(("alpha", *workers), start=11)}
+        wanted["name"] = self._name
+        wanted["hosts"] = {
+            name: {"address": address, "ssh": dict(ssh)} for name, address in self._hosts.items()
+        }
+        wanted["locations"] = {"etl": {**wanted["locations"]["etl"], "hosts": workers}}
+        wanted["firewall"]["operators"] = [f"{NETWORK}.1"]
+        yaml.dump(wanted, self._folder / "fleet.yml")
+
+    @contextmanager
+    def machines(self) -> Iterator[None]:
+        """Bring up a machine for each host; remove them all in the end."""
+        self.dagfleet("lab", "up")
+        try:
+            yield
+        finally:
+            self.dagfleet("lab", "down")
+
+    def dagfleet(self, *arguments: str, code: int = 0) -> float:
+        """Run a command and return its seconds."""
+        return self._timed([str(BINARIES / "dagfleet"), *arguments], code)
+
+    def plain_ansible(self) -> float:
+        """Play site.yml with ansible-playbook and its default settings; return the seconds."""
+        command = [str(BINARIES / "ansible-playbook"), "-i", ".", str(ROOT / "playbooks/site.yml")]
+        return self._timed(command, 0, ANSIBLE_CONFIG=str(self._folder / "plain.cfg"))
+
+    def floor(self) -> float:
+        """Do nothing on each host over SSH, on all at once; return the seconds."""
+        state = self._folder / ".dagfleet"
+        command = [
+            "ssh", "-F", "none", "-i", str(state / "lab/id_ed25519"), "-o", "BatchMode=yes",
+            "-o", f"UserKnownHostsFile={state / 'known_hosts'}",
+        ]  # fmt: skip
+        began = time.monotonic()
+        with ThreadPoolExecutor(len(self._hosts)) as pool:
+            entered = [
+                pool.submit(subprocess.run, [*command, f"ops@{address}", "true"], check=True)
+                for address in self._hosts.values()
+            ]
+            for host in entered:
+                host.result()
+        return time.monotonic() - began
+
+    def _timed(self, command: Sequence[str], code: int, **environment: str) -> float:
+        began = time.monotonic()
+        done = subprocess.run(
+            command, cwd=self._folder, env=os.environ | environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        seconds = time.monotonic() - began
+        if done.returncode != code:
+            said = done.stdout[-3000:] + done.stderr
+            sys.exit(f"{' '.join(command)} ended with exit code {done.returncode}:\n{said}")
+        return seconds

@@ -1,0 +1,73 @@
+"""`dagfleet certs` on a fleet: what a reader for monitoring may do, and whom a renewal touches."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.e2e.deployed import DeployedFleet
+
+
+def docker(fleet: DeployedFleet, folder: Path, host: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Docker's own command line, with nothing but the exported folder."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DOCKER_HOST": f"tcp://{fleet.ADDRESSES[host]}:2376",
+        "DOCKER_TLS_VERIFY": "1",
+        "DOCKER_CERT_PATH": str(folder),
+    }
+    return subprocess.run(
+        ["docker", *words], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_an_exported_reader_looks_at_every_host_creates_nothing_and_can_be_taken_back(
+    fleet: DeployedFleet, tmp_path: Path
+) -> None:
+    folder = tmp_path / "monitoring"
+    exported = fleet.operator.run("certs", "export", "reader", "--out", str(folder))
+    assert exported.code == 0, exported.output + exported.errors
+    assert sorted(path.name for path in folder.iterdir()) == ["ca.pem", "cert.pem", "key.pem"]
+    assert (folder / "key.pem").stat().st_mode & 0o777 == 0o600
+    for host in ("alpha", "beta", "gamma"):
+        listed = docker(fleet, folder, host, "ps", "--format", "{{.Names}}")
+        assert listed.returncode == 0, listed.stderr
+        assert "dagfleet-" in listed.stdout
+        created = docker(fleet, folder, host, "create", "dagfleet-lab/etl:1", "true")
+        assert created.returncode != 0
+        assert "403" in created.stderr
+
+    take_back = exported.output.rpartition("dagfleet certs revoke ")[2].split()[0]
+    revoked = fleet.operator.run("certs", "revoke", take_back)
+    assert revoked.code == 0, revoked.output + revoked.errors
+    refused = docker(fleet, folder, "beta", "ps")
+    assert refused.returncode != 0
+    assert "revoked" in refused.stderr
+
+
+def test_a_host_is_renewed_and_no_other(fleet: DeployedFleet) -> None:
+    def fingerprints() -> dict[tuple[str, str], str]:
+        listed = fleet.operator.run("certs", "list", "--json")
+        assert listed.code == 0, listed.output + listed.errors
+        return {
+            (str(each["host"]), each["certificate"]): each["fingerprint"]
+            for each in listed.json["certificates"]
+        }
+
+    started = fleet.sh("beta", "systemctl show --property ExecMainStartTimestampMonotonic haproxy docker")
+    before = fingerprints()
+    renewed = fleet.operator.run("certs", "renew", "--all", "--host", "beta")
+    assert renewed.code == 0, renewed.output + renewed.errors
+    after = fingerprints()
+    changed = {key for key in before if after[key] != before[key]}
+    assert changed == {key for key in before if key[0] == "beta"}
+    assert len(changed) == 3
+    shown = fleet.sh(
+        "alpha",
+        f"openssl s_client -connect {fleet.ADDRESSES['beta']}:4443 </dev/null 2>/dev/null "
+        "| openssl x509 -noout -fingerprint -sha256",
+    )
+    told = after["beta", "mesh-server"].replace(":", "").lower()
+    assert shown.strip().rpartition("=")[2].replace(":", "").lower() == told
+    assert started == fleet.sh(
+        "beta", "systemctl show --property ExecMainStartTimestampMonotonic haproxy docker"
+    )
