@@ -85,6 +85,9 @@ if ! command -v dockerd >/dev/null && grep -qx docker.io "$work/ours" && ! grep 
     rm -rf /etc/docker
     ip link delete docker0 2>/dev/null || true
 fi
+gone() { grep -qx "$1" "$work/ours" && ! grep -qx "$1" "$before/packages" && ! installed | grep -qx "$1"; }
+if gone haproxy; then rm -rf /etc/haproxy /var/lib/haproxy; fi
+if gone docker.io; then rm -rf /etc/cni /etc/containerd /opt/containerd; fi
 for account in haproxy docker; do
     grep -qx "$account" "$before/accounts" || command -v "$account" >/dev/null || {
         ! getent passwd "$account" >/dev/null || userdel "$account"
