@@ -39,10 +39,7 @@ test-older: setup  ## Run both plugins' tests with the oldest Dagster that they 
 test-docker: setup  ## Run the tests that need a Docker Engine
 	@scripts/test.sh docker
 
-test-test-upstream: setup  ## Run Dagster's own tests of its queue against ours (fetches its source archive)
-	@scripts/upstream.sh
-
-molecule: setup  ## Run the Molecule scenario of every role
+test-molecule: setup  ## Run the Molecule scenario of every role
 	@scripts/test.sh molecule
 
 test-e2e: setup  ## Run the end-to-end tests on a practice fleet of their own

@@ -1,5 +1,6 @@
 """Which hosts may come into a fleet and leave it, and what its file says then."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,11 @@ def coming(
     problems of the new text.
     """
     fleet = fleet_file.fleet
+    if fleet_file.contract:
+        raise ConfigurationError(
+            f"the hosts of {fleet.name} come from Terraform ({fleet.terraform})",
+            fix=f"add {name} there: terraform apply, then dagfleet apply",
+        )
     if name in fleet.hosts:
         raise ConfigurationError(
             f"host {name} is in {fleet_file.path.name} already",
@@ -75,10 +81,15 @@ def leaving(fleet_file: FleetFile, text: str, name: str) -> tuple[str, FleetFile
             f"{name} is the only host of {', '.join(alone)}",
             fix=f"give {keys} another host in {fleet_file.path.name}, or take it out, then dagfleet apply",
         )
+    contract = json.loads(fleet_file.contract)["fleet"] if fleet_file.contract else {}
+    if name in contract.get("hosts", {}):
+        raise ConfigurationError(
+            f"host {name} comes from Terraform ({fleet.terraform})",
+            fix=f"pause it (dagfleet queue pause host {name}), take it out there, then dagfleet apply",
+        )
     changed = without_host(text, name)
-    return changed, FleetFile(
-        fleet_file.path, parse_fleet(changed, name=f"{fleet_file.path.name} without {name}")
-    )
+    left = parse_fleet(changed, name=f"{fleet_file.path.name} without {name}", ask=lambda _: contract)
+    return changed, FleetFile(fleet_file.path, left, contract=fleet_file.contract)
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Which hosts may come and leave, and what is said of those that may not."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,35 @@ def test_a_host_that_the_fleet_cannot_do_without_stays(
         leaving(file, TEXT, name)
     assert said in refused.value.message
     assert fix in str(refused.value.fix)
+
+
+@pytest.fixture
+def terraformed(tmp_path: Path) -> FleetFile:
+    """A fleet of which alpha and beta are Terraform's, delta and zeta its file's own."""
+    hosts = {"alpha": {"address": "10.0.1.1"}, "beta": {"address": "10.0.1.2"}}
+    contract = {"version": 1, "fleet": {"control": {"host": "alpha"}, "hosts": hosts}}
+    (tmp_path / "contract").write_text(json.dumps(contract))
+    text = FLEET.replace("host: alpha, web", "web").replace("name: prod", "name: prod\nterraform: contract")
+    for row in ("  alpha: {address: 10.0.1.1}\n", "  beta: {address: 10.0.1.2}\n"):
+        text = text.replace(row, "")
+    text = text.replace("[delta], requirements: [./reporting]", '[beta], image: "r:1"')
+    text = text.replace("hosts:\n", "hosts:\n  zeta: {address: 10.0.1.6}\n", 1)
+    (tmp_path / "fleet.yml").write_text(text)
+    return load_fleet(tmp_path / "fleet.yml")
+
+
+def test_hosts_of_terraform_come_and_leave_there(terraformed: FleetFile) -> None:
+    text = terraformed.path.read_text()
+    with pytest.raises(ConfigurationError) as refused:
+        coming(terraformed, text, "gamma", address="10.0.1.3", ssh={})
+    assert refused.value.fix == "add gamma there: terraform apply, then dagfleet apply"
+    idle = terraformed.fleet.model_copy(update={"locations": {}})
+    pool = FleetFile(terraformed.path, idle, contract=terraformed.contract)
+    with pytest.raises(ConfigurationError, match=r"host beta comes from Terraform \(contract\)"):
+        leaving(pool, text, "beta")
+
+
+def test_a_host_beside_those_of_terraform_may_leave(terraformed: FleetFile) -> None:
+    text, left = leaving(terraformed, terraformed.path.read_text(), "delta")
+    assert "delta" not in text
+    assert list(left.fleet.hosts) == ["zeta", "alpha", "beta"]

@@ -191,8 +191,10 @@ def test_hosts_of_terraform_are_in_the_inventory(tmp_path: Path) -> None:
     )
     listed = listing(tmp_path / "fleet.yml")
     assert listed["control"] == {"hosts": ["alpha"]}
-    assert listed["_meta"]["hostvars"]["beta"]["ansible_user"] == "ops"
-    assert listed["_meta"]["hostvars"]["beta"]["base_fleet_addresses"] == ["10.0.1.1", "10.0.1.2"]
+    hosts = listed["_meta"]["hostvars"]
+    assert hosts["beta"]["ansible_user"] == "ops"
+    assert hosts["alpha"]["base_fleet_addresses"] == ["10.0.1.1", "10.0.1.2"]
+    assert hosts["beta"]["base_fleet_addresses"] == ["10.0.1.1"], "only the control host comes to others"
 
 
 def test_other_yaml_inventories_still_work(tmp_path: Path) -> None:
