@@ -43,7 +43,7 @@ def launched(fleet: DeployedFleet, partition: str) -> tuple[str, str, str]:
 def a_long_run(fleet: DeployedFleet, partition: str) -> Iterator[tuple[str, str]]:
     """A run that works as long as the block lasts: its container stands still meanwhile."""
     run_id, host, container = launched(fleet, partition)
-    fleet.sh(host, f"until docker pause {container} 2>/dev/null; do sleep 0.1; done")
+    fleet.sh(host, f"for try in $(seq 100); do docker pause {container} && exit; sleep 0.1; done; exit 1")
     try:
         yield run_id, host
     finally:

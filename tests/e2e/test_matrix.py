@@ -151,10 +151,9 @@ def _identities(fleet: DeployedFleet, folder: Path) -> dict[str, Place]:
 def _stolen_gateway(fleet: DeployedFleet) -> None:
     """Put the certificate and key with which code servers were called until a moment ago."""
     theirs = fleet.sh("alpha", "cd /etc/dagfleet/pki && tar -ch gateway.pem gateway.pem.key | base64")
-    fleet.sh(
-        "gamma",
-        f"mkdir -p {FOLDER} && cd {FOLDER} && echo '{theirs}' | base64 -d | tar -x --transform s/^/stolen-/",
-    )
+    unpack = "base64 -d | tar -x --transform s/^/stolen-/"
+    for host in ASKERS:
+        fleet.sh(host, f"mkdir -p {FOLDER} && cd {FOLDER} && echo '{theirs}' | {unpack}")
     done = fleet.operator.run("certs", "revoke", "gateway", "--wait", "10m")
     assert done.code == 0, done.output + done.errors
 

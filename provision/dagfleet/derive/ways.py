@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dagfleet.derive.docker_ssh import over_ssh
 from dagfleet.fleet.model import Fleet
 
 HTTPS = 443
@@ -28,8 +29,9 @@ def ways(fleet: Fleet) -> tuple[Way, ...]:
     found = []
     for name, host in fleet.hosts.items():
         if name != control:
-            if host.runs_docker and fleet.docker.access != "ssh":
-                found.append(Way(control, name, host.address, host.docker_port))
+            if host.runs_docker:
+                port = host.ssh.port if over_ssh(fleet) else host.docker_port
+                found.append(Way(control, name, host.address, port))
             found.append(Way(control, name, host.address, host.mesh.port))
     for name in fleet.hosts:
         if name != control:

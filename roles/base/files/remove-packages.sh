@@ -44,24 +44,25 @@ drop() {
     [ ! -s "$work/purged" ] || xargs apt-get --quiet --assume-yes purge <"$work/purged" >"$work/log" 2>&1 || failed
 }
 
-# What somebody has installed since may need one of ours.
+# What somebody has installed since may need one of ours: prints what would fall with the packages named in a file.
+falling() {
+    xargs apt-get --simulate remove <"$1" | sed -n 's/^Remv \([^ ]*\).*/\1/p' | sort -u >"$work/falling"
+    comm -23 "$work/falling" "$work/drop" | comm -12 - "$work/theirs"
+}
+
 spare() {
-    again=1
-    while [ "$again" = 1 ] && [ -s "$work/drop" ]; do
-        again=0
-        cp "$work/drop" "$work/round"
-        # shellcheck disable=SC2094 # the round is only read
-        while read -r package; do
-            apt-get --simulate remove "$package" | sed -n 's/^Remv \([^ ]*\).*/\1/p' | sort -u >"$work/falling"
-            needing=$(comm -23 "$work/falling" "$work/round" | comm -12 - "$work/theirs" | head -n 1)
-            if [ -n "$needing" ]; then
-                echo "$package stays: $needing needs it"
-                sed -i "/^$package\$/d" "$work/drop"
-                again=1
-                break
-            fi
-        done <"$work/round"
-    done
+    [ -s "$work/drop" ] || return 0
+    cp "$work/drop" "$work/round"
+    # All at once first: it is seldom that anything falls.
+    [ -n "$(falling "$work/round")" ] || return 0
+    while read -r package; do
+        echo "$package" >"$work/one"
+        needing=$(falling "$work/one" | head -n 1)
+        if [ -n "$needing" ]; then
+            echo "$package stays: $needing needs it"
+            sed -i "/^$package\$/d" "$work/drop"
+        fi
+    done <"$work/round"
 }
 
 failed() {
@@ -84,6 +85,9 @@ if ! command -v dockerd >/dev/null && grep -qx docker.io "$work/ours" && ! grep 
     rm -rf /etc/docker
     ip link delete docker0 2>/dev/null || true
 fi
+gone() { grep -qx "$1" "$work/ours" && ! grep -qx "$1" "$before/packages" && ! installed | grep -qx "$1"; }
+if gone haproxy; then rm -rf /etc/haproxy /var/lib/haproxy; fi
+if gone docker.io; then rm -rf /etc/cni /etc/containerd /opt/containerd; fi
 for account in haproxy docker; do
     grep -qx "$account" "$before/accounts" || command -v "$account" >/dev/null || {
         ! getent passwd "$account" >/dev/null || userdel "$account"
