@@ -18,6 +18,7 @@ from tests.unit.launcher.runs import create_run
 
 LOCATIONS = tuple(f"location-{number:02d}" for number in range(50))
 ACTIVE = 10
+USER = "anonymous"
 _RUN, _LOCATION = "00000000-0000-4000-8000-000000000000", "location-of-this-run"
 
 
@@ -39,7 +40,7 @@ def queue(server: Server, folder: Path, template: str, *, queued: int, created: 
             instance, location=_LOCATION, status=DagsterRunStatus.NOT_STARTED, job_name="nightly"
         )
         bare = serialize_value(run)
-        tags = {"code_location": _LOCATION, "user": "anonymous"}
+        tags = {"code_location": _LOCATION, "user": USER}
         tagged = serialize_value(run.with_tags({**run.tags, **tags}))
         entry = EventLogEntry(
             user_message="", level=20, job_name="nightly", run_id=run.run_id, error_info=None,

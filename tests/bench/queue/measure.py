@@ -188,7 +188,7 @@ def submits(server: Server, worker: Worker, database: str, run_ids: Sequence[str
 
 
 def _free(cursor: Any, *, first: bool = False) -> float:
-    # The last one launched, so that its location is the one with room; at first, the first active one.
+    # The last one launched; at first, the first active one.
     cursor.execute(_END.format(order="id" if first else "update_timestamp desc"))
     freed = time.time()
     assert cursor.fetchone()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.bench.queue.fill import ACTIVE, LOCATIONS
+from tests.bench.queue.fill import ACTIVE, LOCATIONS, USER
 
 # A limit that is counted but never reached.
 ROOM = 1_000_000
@@ -26,18 +25,18 @@ class Scenario:
 
     def one_free(self) -> dict[str, Any]:
         """Return the keys with which one more run may start, and no second one."""
-        return self._keys(ACTIVE + 1, first_location=2)
+        return self._keys(ACTIVE + 1)
 
     def draining(self) -> dict[str, Any]:
         """Return the keys with which everything may start."""
-        return self._keys(ROOM, first_location=ROOM)
+        return self._keys(ROOM)
 
-    def _keys(self, most: int, first_location: int = 1) -> dict[str, Any]:
-        limits: Sequence[dict[str, Any]] = self.tag_limits
-        if not self.has_global_limit:
-            most = -1
-            limits = [limit | {"limit": first_location if at == 0 else 0} for at, limit in enumerate(limits)]
-        return {"max_concurrent_runs": most, "tag_concurrency_limits": list(limits)}
+    def _keys(self, most: int) -> dict[str, Any]:
+        if self.has_global_limit:
+            return {"max_concurrent_runs": most, "tag_concurrency_limits": list(self.tag_limits)}
+        # What the global limit would say, said of a tag that every run has.
+        everybody = {"key": "user", "value": USER, "limit": most}
+        return {"max_concurrent_runs": -1, "tag_concurrency_limits": [*self.tag_limits, everybody]}
 
 
 def _each_location(limit_of_first_half: int) -> tuple[dict[str, Any], ...]:
