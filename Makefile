@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e test-upstream molecule bench-queue bench-launch bench-mesh bench-apply docs clean
+.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e test-fleets test-upstream molecule bench-queue bench-launch bench-mesh bench-apply docs clean
 SHELL := /bin/bash
 
 # Tools of the project's own environment first: Ansible starts `ansible-config`, Molecule starts `ansible-playbook`.
@@ -44,6 +44,9 @@ test-molecule: setup  ## Run the Molecule scenario of every role
 
 test-e2e: setup  ## Run the end-to-end tests on a practice fleet of their own
 	@scripts/test.sh e2e
+
+test-fleets: setup  ## Try the other ways to Docker, and Terraform, on fleets of their own: a quarter of an hour more
+	@scripts/test.sh fleets
 
 test-upstream: setup  ## Run Dagster's own tests of its queue against ours (fetches its source archive)
 	@scripts/upstream.sh

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Run the suites named as arguments, or all of them, each with what it needs; end with one line a suite.
 # The older Dagster, Docker and Molecule work beside the other suites; their output comes after theirs.
-# usage: scripts/test.sh [unit|component|older|docker|molecule|e2e]...
+# Suite "fleets" is run by its name alone: more practice fleets, a quarter of an hour more.
+# usage: scripts/test.sh [unit|component|older|docker|molecule|e2e|fleets]...
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH" PYTHONUNBUFFERED=1
 
+# Fleets of their own: the other ways to Docker, and Terraform.
+fleets=(tests/e2e/test_docker_access.py tests/e2e/test_terraform.py)
 suites=("$@")
 ((${#suites[@]})) || suites=(unit component older docker molecule e2e)
 
@@ -23,6 +26,7 @@ packages() {
     older) echo postgresql ;;
     docker) echo docker-registry haproxy openssh-server openssl ;;
     e2e) echo chromium openssl ;;
+    fleets) echo openssl ;;
     esac
 }
 
@@ -47,7 +51,7 @@ prepare() {
     local wanted=() engine=
     for suite in "$@"; do
         mapfile -t -O "${#wanted[@]}" wanted < <(packages "$suite" | tr ' ' '\n')
-        case $suite in docker | molecule | e2e) engine=1 ;; esac
+        case $suite in docker | molecule | e2e | fleets) engine=1 ;; esac
     done
     need "${wanted[@]}" || return
     [ -z "$engine" ] || python -m dagfleet.lab.prepare
@@ -73,7 +77,9 @@ run() {
         older && "$older" -m pytest tests/docker/launcher/test_{launch,verdicts,docker_executor}.py || verdict=1
         return "$verdict"
         ;;
-    component | e2e) python -m pytest "tests/$1" ;;
+    component) python -m pytest tests/component ;;
+    e2e) python -m pytest tests/e2e "${fleets[@]/#/--ignore=}" ;;
+    fleets) python -m pytest "${fleets[@]}" ;;
     molecule) scripts/molecule.sh test ;;
     esac
 }
@@ -85,8 +91,8 @@ timed() {
 }
 
 for suite in "${suites[@]}"; do
-    case $suite in unit | component | older | docker | molecule | e2e) continue ;; esac
-    echo "no suite named \"$suite\"; there are: unit component older docker molecule e2e" >&2
+    case $suite in unit | component | older | docker | molecule | e2e | fleets) continue ;; esac
+    echo "no suite named \"$suite\"; there are: unit component older docker molecule e2e fleets" >&2
     exit 3
 done
 prepare "${suites[@]}" || exit
