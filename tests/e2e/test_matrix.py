@@ -40,6 +40,8 @@ class Place:
 
     run: Callable[[str], str]
     hosts: tuple[str, ...] = ("alpha", "beta", "gamma", "delta")
+    elsewhere: tuple[tuple[str, str], ...] = ()
+    """Doors and hosts that are among these and not asked from here."""
     gateways: tuple[str, str] | None = None
     identity: str | None = None
     beside: "Place | None" = None
@@ -51,7 +53,7 @@ class Place:
             (door.title, host, self._question(fleet, door.title, host))
             for door in MATRIX.doors
             for host in DOORS[door.title][1]
-            if host in self.hosts
+            if host in self.hosts and (door.title, host) not in self.elsewhere
         ]
         pair = {"certificate": f"{FOLDER}/{self.identity}.pem", "key": f"{FOLDER}/{self.identity}.pem.key"}
         question = {"doors": [each[2] for each in asked], "identity": pair if self.identity else None}
@@ -103,6 +105,7 @@ def _places(fleet: DeployedFleet) -> dict[str, Place]:
     return {
         "an outsider": Place(lambda question: _locally(outside, question)),
         "an operator": Place(lambda question: _locally([sys.executable], question)),
+        "another host": Place(_on(fleet, "gamma", "python3"), hosts=("alpha", "beta", "delta")),
         "a run on another host": Place(
             _on(fleet, "gamma", f"{run} dagfleet-lab/etl:1"), hosts=("alpha", "beta", "delta")
         ),
@@ -122,7 +125,10 @@ def _places(fleet: DeployedFleet) -> dict[str, Place]:
 
 
 def _identities(fleet: DeployedFleet, folder: Path) -> dict[str, Place]:
-    """Certificates, shown from where firewalls let them through: the control host, and to that one gamma."""
+    """Certificates, shown from where firewalls let them through: the control host, and to that one gamma.
+
+    To its own Docker the control host alone comes.
+    """
     of_alpha = ("launcher", "gateway", "mesh-client", "mesh-server", "docker-server", "web")
     _stolen_gateway(fleet)
     names = " ".join(f"{name}.pem {name}.pem.key" for name in of_alpha)
@@ -139,10 +145,14 @@ def _identities(fleet: DeployedFleet, folder: Path) -> dict[str, Place]:
         "`launcher` of another authority": "stranger", "`reader`, revoked": "revoked",
         "`gateway`, revoked": "stolen-gateway",
     }  # fmt: skip
+    not_docker = tuple((door, "alpha") for door in DOORS if door != "Docker")
     return {
         row: Place(
-            _on(fleet, "alpha", "python3"), hosts=("beta", "gamma", "delta"), identity=identity,
-            beside=Place(_on(fleet, "gamma", "python3"), hosts=("alpha",), identity=identity),
+            _on(fleet, "alpha", "python3"), identity=identity, elsewhere=not_docker,
+            beside=Place(
+                _on(fleet, "gamma", "python3"), identity=identity,
+                hosts=("alpha",), elsewhere=(("Docker", "alpha"),),
+            ),
         )
         for row, identity in shown.items()
     }  # fmt: skip
