@@ -50,8 +50,8 @@ class Effort:
 
 
 QUICK = Effort(
-    repetitions=1, window=1, scenarios=(scenarios.EACH,), sizes=(SMALL, BIG), bounced=(MIDDLE,),
-    stock_passes=1, stock_wakes=1, our_wakes=50, our_passes=15, submits=8,
+    repetitions=1, window=1, scenarios=(scenarios.EACH,), sizes=(SMALL, BIG), bounced=(),
+    stock_passes=1, stock_wakes=1, our_wakes=50, our_passes=15, submits=5,
 )  # fmt: skip
 FULL = Effort(
     repetitions=3, window=8, scenarios=scenarios.ALL, sizes=(SMALL, MIDDLE, BIG), bounced=(MIDDLE, BIG),
@@ -136,7 +136,7 @@ class Bench:
             self.copy(BIG),
             keys,
             times=self.effort.stock_wakes,
-            apart=2,
+            apart=0.5,
             warm=False,
         )
         self.wakes["stock"] += seconds
