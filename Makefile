@@ -45,7 +45,7 @@ test-molecule: setup  ## Run the Molecule scenario of every role
 test-e2e: setup  ## Run the end-to-end tests on a practice fleet of their own
 	@scripts/test.sh e2e
 
-test-fleets: setup  ## Try the other ways to Docker, and Terraform, on fleets of their own: a quarter of an hour more
+test-fleets: setup  ## Try other ways to Docker, Terraform, and the life of a host on more fleets; half an hour
 	@scripts/test.sh fleets
 
 test-upstream: setup  ## Run Dagster's own tests of its queue against ours (fetches its source archive)

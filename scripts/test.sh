@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Run the suites named as arguments, or all of them, each with what it needs; end with one line a suite.
 # The older Dagster, Docker and Molecule work beside the other suites; their output comes after theirs.
-# Suite "fleets" is run by its name alone: more practice fleets, a quarter of an hour more.
+# Suite "fleets" is run by its name alone: more practice fleets, half an hour more.
 # usage: scripts/test.sh [unit|component|older|docker|molecule|e2e|fleets]...
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH" PYTHONUNBUFFERED=1
 
-# Fleets of their own: the other ways to Docker, and Terraform.
-fleets=(tests/e2e/test_docker_access.py tests/e2e/test_terraform.py)
+# Fleets of their own: the other ways to Docker, Terraform, and hosts that come, leave and die.
+fleets=(tests/e2e/test_{docker_access,terraform,host_life}.py)
 suites=("$@")
 ((${#suites[@]})) || suites=(unit component older docker molecule e2e)
 
