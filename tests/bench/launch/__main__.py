@@ -1,4 +1,4 @@
-"""What a launch costs, beside the Docker API itself and other launchers; QUICK=1 takes less than a minute.
+"""What a launch costs, beside the Docker API itself and other launchers; QUICK=1 takes about two minutes.
 
 All speak to this machine's dockerd through the same proxy with mutual TLS. They take turns launch by launch,
 so that whatever else the machine does meets all of them alike; the last line is one JSON object.
