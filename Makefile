@@ -54,7 +54,7 @@ test-upstream: setup  ## Run Dagster's own tests of its queue against ours (fetc
 molecule: setup  ## Converge one role again on its machine: make molecule ROLE=mesh
 	@scripts/molecule.sh converge "$(ROLE)"
 
-bench-queue: setup  ## Compare our queue daemon with Dagster's on one PostgreSQL; QUICK=1 takes about 80 s
+bench-queue: setup  ## Compare our queue daemon with Dagster's on one PostgreSQL; QUICK=1 takes about a minute
 	@scripts/environment.sh reference-coordinator && nice -n 5 .venv/bin/python -m tests.bench.queue $(if $(QUICK),--quick)
 
 bench-launch: setup  ## Measure a launch beside the Docker API and other launchers; QUICK=1 for less
