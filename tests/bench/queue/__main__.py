@@ -50,8 +50,8 @@ class Effort:
 
 
 QUICK = Effort(
-    repetitions=1, window=1, scenarios=(scenarios.EACH,), sizes=(SMALL, BIG), bounced=(),
-    stock_passes=1, stock_wakes=1, our_wakes=50, our_passes=15, submits=5,
+    repetitions=1, window=0.6, scenarios=(scenarios.EACH,), sizes=(SMALL, BIG), bounced=(),
+    stock_passes=1, stock_wakes=1, our_wakes=30, our_passes=10, submits=4,
 )  # fmt: skip
 FULL = Effort(
     repetitions=3, window=8, scenarios=scenarios.ALL, sizes=(SMALL, MIDDLE, BIG), bounced=(MIDDLE, BIG),
