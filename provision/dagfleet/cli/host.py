@@ -155,8 +155,8 @@ def rm(
 ) -> None:
     """Take a host out of fleet.yml and leave a clean machine: no unit, container, user or file of ours.
 
-    Drains it first, takes it away from the control plane, revokes its certificates, then cleans it. Packages
-    that were there before Dagfleet came stay. Stopped anywhere, the same command goes on.
+    Drains it first, takes it away from the control plane, then cleans it: its keys go with it. Packages that
+    were there before Dagfleet came stay. Stopped anywhere, the same command goes on.
     """
     from dagfleet.cli.leaving import leave
 

@@ -88,6 +88,8 @@ fi
 gone() { grep -qx "$1" "$work/ours" && ! grep -qx "$1" "$before/packages" && ! installed | grep -qx "$1"; }
 if gone haproxy; then rm -rf /etc/haproxy /var/lib/haproxy; fi
 if gone docker.io; then rm -rf /etc/cni /etc/containerd /opt/containerd; fi
+# The shell remembers where it found a command that is gone now.
+hash -r
 for account in haproxy docker; do
     grep -qx "$account" "$before/accounts" || command -v "$account" >/dev/null || {
         ! getent passwd "$account" >/dev/null || userdel "$account"
