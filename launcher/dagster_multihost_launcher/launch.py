@@ -1,7 +1,10 @@
-"""A container launch from its parts: a host with room, a plan, tags before the start, an event after it."""
+"""A container launch from its parts: a host with room, a plan, tags before the start, an event beside it."""
 
+import contextlib
+import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -16,8 +19,10 @@ from dagster_multihost_launcher.pull_report import PullReport
 from dagster_multihost_launcher.pulling import Image
 from dagster_multihost_launcher.reservations import Reservation, Reservations
 from dagster_multihost_launcher.settings import Host, Settings
-from dagster_multihost_launcher.start import Starter
+from dagster_multihost_launcher.start import Plan, Starter
 from dagster_multihost_launcher.worker import Labels, Record
+
+logger = logging.getLogger("dagster.multihost_launcher")
 
 _MAY_START = frozenset({DagsterRunStatus.STARTING, DagsterRunStatus.STARTED})  # STARTED: it is resumed
 
@@ -71,27 +76,36 @@ class ContainerLauncher:
         report = PullReport(instance, request.run)
         starter = Starter(connection, self._labels, report)
 
-        def tag_unless_canceled(container_id: str) -> bool:
-            report.done()
-            record = Record(host_name=connection.name, container_id=container_id, attempt=request.attempt)
-            tags = {**record.tags(request.run.run_id), **share, **_image_tag(starter.image)}
-            instance.add_run_tags(request.run.run_id, tags)
-            place.release()
-            now = instance.get_run_by_id(request.run.run_id)
-            return now is not None and now.status in _MAY_START
+        with contextlib.ExitStack() as beside, connection.metrics.launch(connection.name):
 
-        with connection.metrics.launch(connection.name):
+            def tag_unless_canceled(container_id: str) -> bool:
+                report.done()
+                record = Record(host_name=connection.name, container_id=container_id, attempt=request.attempt)
+                tags = {**record.tags(request.run.run_id), **share, **_image_tag(starter.image)}
+                instance.add_run_tags(request.run.run_id, tags)
+                place.release()
+                now = instance.get_run_by_id(request.run.run_id)
+                if now is None or now.status not in _MAY_START:
+                    return False
+                digest = starter.image.digest if starter.image else plan.image
+                beside.enter_context(
+                    _beside(lambda: self._report(instance, request.run, plan, record, digest))
+                )
+                return True
+
             container_id = starter.start(plan, tag_unless_canceled)
         if container_id is None:
             _report_canceled(instance, request.run.run_id)
-        else:
-            image = starter.image.digest if starter.image else plan.image
-            instance.report_engine_event(
-                f"Started container {plan.name} ({container_id[:12]}) of image {plan.image} on"
-                f" {connection.name}",
-                request.run,
-                EngineEventData(self._metadata(request.run, plan.name, image, connection.name)),
-            )
+
+    def _report(
+        self, instance: DagsterInstance, run: DagsterRun, plan: Plan, record: Record, digest: str
+    ) -> None:
+        instance.report_engine_event(
+            f"Starting container {plan.name} ({record.container_id[:12]}) of image {plan.image} on"
+            f" {record.host_name}",
+            run,
+            EngineEventData(self._metadata(run, plan.name, digest, record.host_name)),
+        )
 
     def _metadata(
         self, run: DagsterRun, container: str, digest: str, host_name: str
@@ -142,6 +156,27 @@ def _nobody_answers(unreachable: Sequence[HostUnreachable]) -> HostUnreachable:
         facts,
         retry_after_seconds=min(error.retry_after_seconds for error in unreachable),
     )
+
+
+@contextlib.contextmanager
+def _beside(work: Callable[[], None]) -> Iterator[None]:
+    """Do the work while the block goes on; that it failed is only logged.
+
+    Docker takes twenty times as long to start a container as Dagster to store an event (make bench-launch).
+    """
+
+    def logged() -> None:
+        try:
+            work()
+        except Exception:
+            logger.exception("The event that says where a container starts could not be stored.")
+
+    thread = threading.Thread(target=logged, name="launch-event", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _report_canceled(instance: DagsterInstance, run_id: str) -> None:

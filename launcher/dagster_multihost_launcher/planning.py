@@ -25,7 +25,7 @@ from dagster_multihost_launcher.hosts import HostConnection
 from dagster_multihost_launcher.image import image_of
 from dagster_multihost_launcher.placement import Wanted
 from dagster_multihost_launcher.run_tags import Wish
-from dagster_multihost_launcher.settings import Host, Location, Settings
+from dagster_multihost_launcher.settings import ContainerSettings, Host, Location, Settings
 from dagster_multihost_launcher.start import Plan
 from dagster_multihost_launcher.worker import Labels, container_name, record_of
 
@@ -95,51 +95,27 @@ class Planner:
 
     def plan(self, order: Order, connection: HostConnection) -> Plan:
         """Return the container for the run on this host; asks the host only if it is to inherit."""
-        request, run, host, defaults = (
-            order.request,
-            order.request.run,
-            connection.host,
-            self._settings.defaults,
-        )
+        request, run, host = order.request, order.request.run, connection.host
         inherited = environment.Inherited()
         if environment.wants_to_inherit(host):
             with connection.api() as api:
                 inherited = environment.inherited(api, host, order.location_name)
-        context = order.context.container
-        networks = (
-            *(host.container.networks or defaults.networks),
-            *inherited.networks,
-            *context.networks,
-            *order.location.networks,
-        )
-        files = (
-            *defaults.secret_env_files,
-            *host.container.secret_env_files,
-            *order.location.secret_env_files,
-        )
-        return Plan(
+        return layered(
+            self._settings,
+            host,
+            order.location_name,
+            context=order.context.container,
+            inherited=inherited,
             run_id=run.run_id,
+            job_name=run.job_name,
             name=container_name(run.run_id, request.attempt),
             image=order.image,
             command=request.command,
-            environment=environment.environment(
-                defaults=defaults,
-                host=host,
-                context=context,
-                location=order.location,
-                inherited_variables=inherited.variables,
-                job_name=run.job_name,
-                run_id=run.run_id,
-            ),
             labels=self._labels.of(
                 run, location=order.location_name, host_name=host.name, attempt=request.attempt
             ),
-            networks=tuple(dict.fromkeys(networks)),
             kwargs=self._arguments(order, host),
-            pull_timeout=self._settings.pull_timeout,
-            pull_policy=self._settings.pull_policy_for(host, order.location),
             registry=order.context.registry,
-            secret_env_files=[path.replace("{location}", order.location_name) for path in files],
         )
 
     def _arguments(self, order: Order, host: Host) -> dict[str, Any]:
@@ -152,6 +128,43 @@ class Planner:
             step_socket.mounted(order.location.docker_socket),
             order.wish.container_kwargs,
         )
+
+
+def layered(
+    settings: Settings,
+    host: Host,
+    location_name: str,
+    *,
+    context: ContainerSettings,
+    inherited: environment.Inherited,
+    job_name: str,
+    **particulars: Any,
+) -> Plan:
+    """Return the plan of these particulars with the variables, networks and files of every layer."""
+    location, defaults = settings.location(location_name), settings.defaults
+    networks = (
+        *(host.container.networks or defaults.networks),
+        *inherited.networks,
+        *context.networks,
+        *location.networks,
+    )
+    files = (*defaults.secret_env_files, *host.container.secret_env_files, *location.secret_env_files)
+    return Plan(
+        environment=environment.environment(
+            defaults=defaults,
+            host=host,
+            context=context,
+            location=location,
+            inherited_variables=inherited.variables,
+            job_name=job_name,
+            run_id=particulars["run_id"],
+        ),
+        networks=tuple(dict.fromkeys(networks)),
+        pull_timeout=settings.pull_timeout,
+        pull_policy=settings.pull_policy_for(host, location),
+        secret_env_files=[path.replace("{location}", location_name) for path in files],
+        **particulars,
+    )
 
 
 def _as_recorded(run: DagsterRun, image: str) -> str:

@@ -17,10 +17,12 @@ from dagster import DagsterInstance
 from dagster._serdes import serialize_value
 from docker.errors import APIError, NotFound
 
-from dagster_multihost_launcher import environment, kwargs
+from dagster_multihost_launcher import kwargs
+from dagster_multihost_launcher.environment import Inherited
 from dagster_multihost_launcher.errors import HostUnreachable, LaunchError, RunPostponed
 from dagster_multihost_launcher.hosts import HostConnection
 from dagster_multihost_launcher.launcher import MultiHostDockerRunLauncher
+from dagster_multihost_launcher.planning import layered
 from dagster_multihost_launcher.settings import ContainerSettings
 from dagster_multihost_launcher.start import Plan, Starter
 from dagster_multihost_launcher.worker_instance import for_workers
@@ -85,36 +87,27 @@ def _plan(
     command: Sequence[str],
 ) -> Plan:
     settings, host = launcher.settings, connection.host
-    location, defaults = settings.location(location_name), settings.defaults
     name = f"dagfleet-rehearsal-{location_name}-{uuid.uuid4().hex[:8]}"
-    files = (*defaults.secret_env_files, *host.container.secret_env_files, *location.secret_env_files)
-    return Plan(
+    return layered(
+        settings,
+        host,
+        location_name,
+        context=ContainerSettings(),
+        inherited=Inherited(),
         run_id=name,
+        job_name="rehearsal",
         name=name,
         image=image,
         command=command,
-        environment=environment.environment(
-            defaults=defaults,
-            host=host,
-            context=ContainerSettings(),
-            location=location,
-            inherited_variables={},
-            job_name="rehearsal",
-            run_id=name,
-        ),
         # No label of a run's: nobody adopts it, counts it or looks after it.
         labels={LABEL: location_name},
-        networks=tuple(dict.fromkeys((*(host.container.networks or defaults.networks), *location.networks))),
         kwargs=kwargs.merged(
             {"stop_timeout": settings.stop_timeout},
-            defaults.container_kwargs,
+            settings.defaults.container_kwargs,
             host.container.container_kwargs,
-            location.container_kwargs,
+            settings.location(location_name).container_kwargs,
         ),
-        pull_timeout=settings.pull_timeout,
-        pull_policy=settings.pull_policy_for(host, location),
         registry=host.registry,
-        secret_env_files=[path.replace("{location}", location_name) for path in files],
     )
 
 

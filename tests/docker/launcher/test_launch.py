@@ -69,6 +69,25 @@ def test_a_run_of_a_mapped_location_is_a_labelled_container_that_its_tags_name(
     assert f"of image {image} on beta" in messages(instance, run)
 
 
+def test_a_launch_says_where_and_goes_on_where_that_cannot_be_stored(
+    fleet: Load, docker: APIClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    instance = fleet()
+    run = create_run(instance)
+    launch(instance, run)
+    container = f"{container_name(run.run_id, 1)} ({inspect(docker, run)['Id'][:12]})"
+    assert messages(instance, run).count(f"Starting container {container} of image") == 1
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(instance, "report_engine_event", full)
+    run = create_run(instance)
+    launch(instance, run)
+    assert inspect(docker, run)["State"]["Status"] == "running"
+    assert "could not be stored" in caplog.text
+
+
 def test_a_launch_with_the_image_present_takes_two_docker_calls(fleet: Load, wire: Wire) -> None:
     instance = fleet(reaper={"enabled": False})  # on a machine so slow that it looks at the run meanwhile
     launch(instance, create_run(instance))  # the first one also agrees on the API's version
