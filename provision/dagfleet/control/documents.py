@@ -64,46 +64,47 @@ mutation DagfleetLaunch($params: ExecutionParams!) {
 }
 """
 
-RUN = """
+_RUN_FIELDS = """
+fragment RunFields on Run {
+  runId
+  jobName
+  status
+  creationTime
+  startTime
+  endTime
+  tags { key value }
+  repositoryOrigin { repositoryLocationName }
+}
+"""
+
+RUN = (
+    """
 query DagfleetRun($runId: ID!) {
   runOrError(runId: $runId) {
     __typename
-    ... on Run {
-      runId
-      jobName
-      status
-      creationTime
-      startTime
-      endTime
-      tags { key value }
-      repositoryOrigin { repositoryLocationName }
-    }
+    ... on Run { ...RunFields }
     ... on RunNotFoundError { message }
     ... on PythonError { message }
   }
 }
 """
+    + _RUN_FIELDS
+)
 
-ACTIVE = """
+ACTIVE = (
+    """
 query DagfleetActive($limit: Int!) {
   runsOrError(filter: {statuses: [STARTING, STARTED, CANCELING]}, limit: $limit) {
     __typename
     ... on Runs {
-      results {
-        runId
-        jobName
-        status
-        creationTime
-        startTime
-        endTime
-        tags { key value }
-        repositoryOrigin { repositoryLocationName }
-      }
+      results { ...RunFields }
     }
     ... on PythonError { message }
   }
 }
 """
+    + _RUN_FIELDS
+)
 
 MARK_CANCELED = """
 mutation DagfleetMarkCanceled($runId: String!) {
