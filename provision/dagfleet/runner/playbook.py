@@ -16,6 +16,7 @@ from typing import IO, Any
 from dagfleet.errors import DagfleetError
 from dagfleet.fleet.contract import VARIABLE as CONTRACT
 from dagfleet.paths import bundle
+from dagfleet.runner import strategy
 from dagfleet.runner.events import Event, TaskEnded, event
 from dagfleet.runner.log import Log
 from dagfleet.runner.outcome import Outcome
@@ -120,6 +121,7 @@ class Ansible:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         return {
             **inherited,
+            **strategy.environment(),
             **({CONTRACT: self.contract} if self.contract else {}),
             "ANSIBLE_CONFIG": str(bundle() / "ansible.cfg"),
             "ANSIBLE_STDOUT_CALLBACK": "dagfleet_json",
