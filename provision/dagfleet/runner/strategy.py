@@ -1,4 +1,4 @@
-"""How Ansible reaches hosts: mitogen keeps one Python there for a whole play, instead of one for each task."""
+"""How Ansible reaches hosts: mitogen keeps one Python there for a whole play, not one for each task."""
 
 import importlib.util
 from importlib.metadata import version
@@ -9,7 +9,7 @@ TRIED = ("2.19.",)
 
 
 def environment() -> dict[str, str]:
-    """Return Ansible's settings for it; none, and so Ansible's own way, with a version it was not tried with."""
+    """Return Ansible's settings for it; none, so Ansible's own way, with a version it was not tried with."""
     found = importlib.util.find_spec("ansible_mitogen")
     if found is None or found.origin is None or not version("ansible-core").startswith(TRIED):
         return {}
