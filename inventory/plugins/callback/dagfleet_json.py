@@ -82,13 +82,23 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         texts = []
         for part in _parts(result):
             if diff := part.get("diff"):
-                text = self._get_diff(diff)
+                text = self._get_diff(_by_name_on_host(diff))
                 if text and text.strip():
                     texts.append(text[-TAIL_CHARACTERS * 4 :])
         return texts
 
     def _emit(self, event: str, **values: Any) -> None:
         self._display.display(json.dumps({"event": event, **values}, default=str))
+
+
+def _by_name_on_host(diff: Any) -> list[Any]:
+    """Return the parts of a diff with the file's own name on both sides, not that of a copy made here."""
+    return [
+        {**part, "after_header": part["before_header"]}
+        if isinstance(part, Mapping) and part.get("before_header") and part.get("after_header")
+        else part
+        for part in (diff if isinstance(diff, list) else [diff])
+    ]
 
 
 def _innermost(event: Any) -> str:

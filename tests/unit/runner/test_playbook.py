@@ -147,6 +147,20 @@ def test_diffs_are_shown_with_secrets_masked(played: Played) -> None:
     assert SECRET not in "".join(change.diff)
 
 
+def test_a_diff_names_the_file_on_the_host_on_both_sides(tmp_path: Path) -> None:
+    wanted, there = tmp_path / "wanted.j2", tmp_path / "there.conf"
+    wanted.write_text("maxconn 20\n")
+    there.write_text("maxconn 10\n")
+    play = [{
+        "hosts": "all", "gather_facts": False,
+        "tasks": [{"ansible.builtin.template": {"src": str(wanted), "dest": str(there)}, "diff": True}],
+    }]  # fmt: skip
+    with bench(tmp_path) as made:
+        outcome = made.ansible("good").run(made.playbook(json.dumps(play)))
+    (diff,) = outcome.hosts["good"].changes[0].diff
+    assert f"--- before: {there}\n+++ after: {there}\n" in diff
+
+
 def test_a_playbook_that_cannot_start_says_why(tmp_path: Path) -> None:
     with bench(tmp_path) as made:
         broken = made.playbook("- hosts: all\n  tasks:\n    - name: Nonsense\n      no_such_module: {}\n")
