@@ -33,6 +33,7 @@ else
     printf '%-16s skipped         Terraform is not installed\n' terraform
 fi
 check reference .venv/bin/python scripts/generate_reference.py --check
+check "role READMEs" .venv/bin/python scripts/generate_role_readmes.py --check
 
 if ((${#failed[@]})); then
     echo "failed: ${failed[*]}"
