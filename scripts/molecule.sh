@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Molecule on the practice machines, offline.
-# usage: scripts/molecule.sh test              every scenario but those of other releases of Debian, from nothing and back
-#        scripts/molecule.sh test SCENARIO     one of them, those included
+# usage: scripts/molecule.sh test              the usual scenarios, from nothing and back
+#        scripts/molecule.sh test SCENARIO     one by its name, also debian_11, debian_13 or fleet
 #        scripts/molecule.sh converge ROLE     converge one role again and keep its machine
 #        scripts/molecule.sh verify ROLE       verify what is there
 #        scripts/molecule.sh destroy ROLE      remove its machine
@@ -18,7 +18,7 @@ test | converge | destroy | verify) ;;
 esac
 mapfile -t scenarios < <(cd tests/molecule && printf '%s\n' */molecule.yml | sed 's|/.*||')
 if [ "$action" = test ] && [ -z "$role" ]; then
-    mapfile -t usual < <(printf '%s\n' "${scenarios[@]}" | grep -v '^debian_')
+    mapfile -t usual < <(printf '%s\n' "${scenarios[@]}" | grep -vE '^(debian_.*|fleet)$')
     MOLECULE_GLOB="tests/molecule/{$(IFS=, && echo "${usual[*]}")}/molecule.yml"
     export MOLECULE_GLOB
     exec molecule -c tests/molecule/config.yml test --all

@@ -135,7 +135,7 @@ def _bootstrap(archive: Path, suite: str) -> None:
         if done.returncode:
             unfinished.unlink(missing_ok=True)
             raise DagfleetError(
-                f"mmdebstrap could not make the practice machine's image ({suite}): {done.stderr.strip()[-500:]}",
+                f"mmdebstrap could not make the machine image of {suite}: {done.stderr.strip()[-500:]}",
                 fix="check this machine's package sources, then try again",
             )
         unfinished.rename(archive)
