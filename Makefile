@@ -68,6 +68,7 @@ bench-apply: setup  ## Measure check, plan, apply and a host more on fleets of 3
 
 docs: setup  ## Write the generated reference pages again
 	@.venv/bin/python scripts/generate_reference.py
+	@.venv/bin/python scripts/generate_role_readmes.py
 
 clean:  ## Remove the environment and every cached image archive
 	rm -rf .venv .build

@@ -14,8 +14,8 @@ BUNDLED = (
     "images",
     "inventory/example",
     "inventory/lab",
-    "inventory/plugins",
     "playbooks",
+    "plugins",
     "requirements/control-plane.txt",
     "roles",
 )

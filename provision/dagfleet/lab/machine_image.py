@@ -28,6 +28,9 @@ CACHED = (
     "acl", "openssl", "socat", "curl", "rsyslog",
 )  # fmt: skip
 
+# What other releases of Debian cache besides: where one package became two.
+CACHED_BESIDES = {"bullseye": (), "bookworm": (), "trixie": ("docker-cli",)}
+
 # Pause and memory limits of a machine must reach the containers inside it, so its dockerd places them
 # under the machine's own cgroup. Only cgroup v1 names a freezer hierarchy; v2 nests by itself.
 DOCKER_DROP_IN = """\
@@ -68,25 +71,27 @@ chroot "$root" apt-get install -y -qq --download-only --no-install-recommends $C
 """
 
 
-def reference() -> str:
-    """Return the image's name, with a tag that changes when the recipe does."""
-    recipe = repr((SUITE, INSTALLED, CACHED, DOCKER_DROP_IN, SSH_DROP_IN, CUSTOMIZE))
+def reference(suite: str = SUITE) -> str:
+    """Return the name of the image of a release of Debian, with a tag that changes when the recipe does."""
+    recipe = repr((suite, INSTALLED, _cached(suite), DOCKER_DROP_IN, SSH_DROP_IN, CUSTOMIZE))
     return f"{REPOSITORY}:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
 
-def ensure(client: docker.DockerClient) -> str:
+def ensure(client: docker.DockerClient, suite: str = SUITE) -> str:
     """Make the image when this machine's engine lacks it; return its reference.
 
-    The archive stays in the cache folder: an engine that was emptied gets it back in seconds.
+    `suite` is a release of Debian by its code name, one of `CACHED_BESIDES`. The archive stays in the cache
+    folder: an engine that was emptied gets it back in seconds.
     """
-    name = reference()
+    name = reference(suite)
     try:
         client.images.get(name)
     except ImageNotFound:
-        archive = cache() / "lab" / f"machine-{name.rpartition(':')[2]}.tar"
+        folder = cache() / "lab" if suite == SUITE else cache() / "lab" / suite
+        archive = folder / f"machine-{name.rpartition(':')[2]}.tar"
         with _alone(archive.parent):
             if not archive.exists():
-                _bootstrap(archive)
+                _bootstrap(archive, suite)
         repository, _, tag = name.rpartition(":")
         client.api.import_image_from_file(
             str(archive), repository=repository, tag=tag, changes=['CMD ["/sbin/init"]']
@@ -103,7 +108,11 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _bootstrap(archive: Path) -> None:
+def _cached(suite: str) -> tuple[str, ...]:
+    return (*CACHED, *CACHED_BESIDES[suite])
+
+
+def _bootstrap(archive: Path, suite: str) -> None:
     engine.ensure_packages(mmdebstrap="mmdebstrap")
     for outdated in archive.parent.glob("machine-*.tar"):
         outdated.unlink()
@@ -111,7 +120,7 @@ def _bootstrap(archive: Path) -> None:
         hook = Path(folder) / "customize.sh"
         (Path(folder) / "docker.conf").write_text(DOCKER_DROP_IN)
         (Path(folder) / "ssh.conf").write_text(SSH_DROP_IN)
-        hook.write_text(f'CACHED="{" ".join(CACHED)}"\nDROP_INS={folder}\n{CUSTOMIZE}')
+        hook.write_text(f'CACHED="{" ".join(_cached(suite))}"\nDROP_INS={folder}\n{CUSTOMIZE}')
         unfinished = archive.with_suffix(".part.tar")
         done = subprocess.run(
             [
@@ -119,14 +128,14 @@ def _bootstrap(archive: Path) -> None:
                 "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
                 "--dpkgopt=path-exclude=/usr/share/locale/*",
                 f"--include={','.join(INSTALLED)}", f'--customize-hook=sh {hook} "$1"',
-                SUITE, str(unfinished),
+                suite, str(unfinished),
             ],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             unfinished.unlink(missing_ok=True)
             raise DagfleetError(
-                f"mmdebstrap could not make the practice machine's image: {done.stderr.strip()[-500:]}",
+                f"mmdebstrap could not make the machine image of {suite}: {done.stderr.strip()[-500:]}",
                 fix="check this machine's package sources, then try again",
             )
         unfinished.rename(archive)

@@ -12,14 +12,14 @@ there='\(installed\|config-files\)'
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-ours='acl docker.io haproxy nftables openssl pgbouncer postgresql python3-cryptography python3-packaging python3-psycopg2
+ours='acl docker-cli docker.io haproxy nftables openssl pgbouncer postgresql python3-cryptography python3-packaging python3-psycopg2
     python3-requests python3-venv socat'
 # shellcheck disable=SC2086 # one a line
 printf '%s\n' $ours | sort >"$work/ours"
 # Containers of somebody else's need the engine that we brought.
 if command -v docker >/dev/null && [ -n "$(docker ps --all --quiet 2>/dev/null)" ]; then
     echo "docker.io stays: it has containers that are not Dagfleet's"
-    sed -i '/^docker\.io$/d' "$work/ours"
+    sed -i '/^docker[.-]\(io\|cli\)$/d' "$work/ours"
 fi
 
 installed() {

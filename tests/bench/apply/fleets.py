@@ -20,8 +20,8 @@ NETWORK = "10.89.48"
 # What site.yml cannot be started without; everything else is as Ansible comes: five forks, no pipelining.
 DEFAULTS = f"""[defaults]
 roles_path = {ROOT}/roles
-inventory_plugins = {ROOT}/inventory/plugins/inventory
-lookup_plugins = {ROOT}/inventory/plugins/lookup
+inventory_plugins = {ROOT}/plugins/inventory
+lookup_plugins = {ROOT}/plugins/lookup
 interpreter_python = /usr/bin/python3
 [inventory]
 enable_plugins = dagfleet, plain_yaml, ansible.builtin.host_list

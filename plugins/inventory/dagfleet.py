@@ -29,6 +29,12 @@ EXAMPLES = """
 """
 
 
+# "dagfleet.fleet." in the installed collection, whose plugins are found by their full names alone.
+COLLECTION = "".join(
+    f"{part}." for part in __name__.split(".")[1:3] if __name__.startswith("ansible_collections.")
+)
+
+
 class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]  # ansible-core ships no types
     """The inventory plugin."""
 
@@ -104,8 +110,10 @@ def _trusted(value: Any) -> Any:
         return {key: _trusted(below) for key, below in value.items()}
     if isinstance(value, list):
         return [_trusted(below) for below in value]
-    if isinstance(value, SecretTemplate) or (isinstance(value, str) and "{" not in value):
-        return trust_as_template(str(value))
+    if isinstance(value, SecretTemplate):
+        return trust_as_template(value.replace("lookup('", f"lookup('{COLLECTION}", 1))
+    if isinstance(value, str) and "{" not in value:
+        return trust_as_template(value)
     return value
 
 
