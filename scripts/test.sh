@@ -66,9 +66,15 @@ run() {
     # Both plugins again, with the older Dagster that they support; they use nothing else of this project.
     # What kills daemons for minutes proves PostgreSQL's part, which is the same; dagster-k8s brings its own Dagster.
     older)
-        older && "$older" -m pytest --numprocesses 2 --dist loadfile \
+        local verdict=0
+        older || return
+        "$older" -m pytest --numprocesses 2 --dist loadfile \
             tests/{unit,component}/{coordinator,queue,launcher} \
-            --ignore tests/component/queue/test_nothing_lost.py --ignore tests/component/launcher/test_kubernetes.py
+            --ignore tests/component/queue/test_nothing_lost.py --ignore tests/component/launcher/test_kubernetes.py ||
+            verdict=1
+        # Does the older Dagster understand every question that the command line asks?
+        PYTHONPATH=provision "$older" -m pytest tests/unit/control/test_documents.py || verdict=1
+        return "$verdict"
         ;;
     # Then, in a minute, what a launch, a verdict and a step's container ask of the older Dagster.
     docker)

@@ -127,6 +127,14 @@ mutation DagfleetReload {
 }
 """
 
+RUN_EVENTS = """
+query DagfleetRunEvents($runId: ID!) {
+  logsForRun(runId: $runId) {
+    ... on EventConnection { events { ... on MessageEvent { message } } }
+  }
+}
+"""
+
 ALL = {
     "locations": LOCATIONS,
     "daemons": DAEMONS,
@@ -136,4 +144,5 @@ ALL = {
     "active": ACTIVE,
     "mark_canceled": MARK_CANCELED,
     "reload": RELOAD,
+    "run_events": RUN_EVENTS,
 }
