@@ -137,6 +137,8 @@ def test_the_apply_after_them_heals_everything(pair: Pair, killed: list[Working]
     healed = pair.operator.run("apply", "-y", "--wait", LEASE)
     assert healed.code == 0, healed.output + healed.errors
     assert [working.orphans() for working in killed] == [[] for _ in killed]
+    told = pair.operator.run("history", "--json")
+    assert [release["number"] for release in told.json] == [1], told.output + told.errors
     for command in ("check", "status", "doctor", "plan"):
         well = pair.operator.run(command)
         assert well.code == 0, f"{command}: {well.output}{well.errors}"
