@@ -1,6 +1,7 @@
 """Applies that are disturbed, on one fleet from fresh machines on; the tests build on each other."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 
@@ -40,7 +41,8 @@ def pair(new_operator: Callable[[str, int], Operator], engine: docker.DockerClie
         fleet.sh("beta", "mkdir -p /etc/docker && echo '{\"shutdown-timeout\": 7}' >/etc/docker/daemon.json")
         yield fleet
     finally:
-        operator.run("lab", "down")
+        if os.environ.get("KEEP_FLEET") != "1":
+            operator.run("lab", "down")
 
 
 @pytest.fixture(scope="module")

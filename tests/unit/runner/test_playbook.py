@@ -201,7 +201,7 @@ def test_ansible_does_not_outlive_an_operator_who_was_killed(tmp_path: Path) -> 
         made.ansible("good")
         made.playbook(wait)
     with subprocess.Popen([sys.executable, "-c", ORPHAN, str(tmp_path)]) as operator:
-        wait_until(lambda: (tmp_path / "pid").exists())
+        wait_until((tmp_path / "pid").exists)
         operator.kill()
     assert running(str(tmp_path)), "it was at work"
     wait_until(lambda: not running(str(tmp_path)))
