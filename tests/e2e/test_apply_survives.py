@@ -96,7 +96,7 @@ def test_a_disk_that_is_full_is_seen_with_its_mend(pair: Pair) -> None:
     )
     try:
         place = "/var/lib/docker"
-        refused_until_mended(pair, rf"100 MiB free on {place}", f"free some space on {place}")
+        refused_until_mended(pair, rf"100 MiB free on {place}", f"some space on {place}")
     finally:
         pair.sh("beta", "umount /var/lib/docker")
 
