@@ -37,6 +37,8 @@ true
 
 class Pair(DeployedFleet):
     NAME: ClassVar = f"e2e-pair-{PAIR_NETWORK}"
+    # Another fleet on this machine that builds the same image moves its tag: this one is nobody else's.
+    IMAGE: ClassVar = f"dagfleet-lab/etl:{NAME}"
     ADDRESSES: ClassVar = {"alpha": f"10.89.{PAIR_NETWORK}.11", "beta": f"10.89.{PAIR_NETWORK}.12"}
 
     def state(self) -> dict[str, list[str]]:
@@ -63,7 +65,7 @@ def write_pair(operator: Operator) -> None:
     for host in ("gamma", "delta"):
         del document["hosts"][host]
     del document["locations"]["reporting"]
-    document["locations"]["etl"]["hosts"] = ["beta"]
+    document["locations"]["etl"] |= {"hosts": ["beta"], "image": Pair.IMAGE}
     path.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
