@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import docker
 import pytest
 
-from tests.e2e.deployed import ON_DEMO, Operator, Result
+from tests.e2e.deployed import ON_DEMO, Operator, Result, machine_state
 from tests.e2e.pair import Pair, Working, logs, says, start, write_pair
 
 pytestmark = pytest.mark.skipif(ON_DEMO, reason="the demo's fleet is not ours to disturb")
@@ -40,6 +40,7 @@ def pair(new_operator: Callable[[str, int], Operator], engine: docker.DockerClie
         assert up.code == 0, up.output + up.errors
         fleet = Pair(operator=operator, engine=engine)
         fleet.sh("beta", "mkdir -p /etc/docker && echo '{\"shutdown-timeout\": 7}' >/etc/docker/daemon.json")
+        fleet.fresh.update({host: machine_state(fleet, host) for host in fleet.ADDRESSES})
         yield fleet
     finally:
         if os.environ.get("KEEP_FLEET") != "1":
@@ -204,3 +205,13 @@ def test_a_host_lost_in_the_middle_stays_behind_and_the_others_are_done(pair: Pa
         assert healed.code == 0, healed.output + healed.errors
         well = pair.operator.run("doctor")
         assert well.code == 0, well.output + well.errors
+
+
+def test_destroy_leaves_what_was_there_before_such_as_the_owners_docker_settings(pair: Pair) -> None:
+    destroyed = pair.operator.run("destroy", "--data", "--yes-destroy", Pair.NAME)
+    assert destroyed.code == 0, destroyed.output + destroyed.errors
+    for host in pair.ADDRESSES:
+        now = machine_state(pair, host)
+        assert not now - pair.fresh[host], (host, sorted(now - pair.fresh[host]))
+        assert not pair.fresh[host] - now, (host, sorted(pair.fresh[host] - now))
+    assert json.loads(pair.sh("beta", "cat /etc/docker/daemon.json")) == {"shutdown-timeout": 7}

@@ -12,8 +12,9 @@ there='\(installed\|config-files\)'
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# PostgreSQL brings tzdata, which autoremove spares for its priority.
 ours='acl docker.io haproxy nftables openssl pgbouncer postgresql python3-cryptography python3-packaging python3-psycopg2
-    python3-requests python3-venv socat'
+    python3-requests python3-venv socat tzdata'
 # shellcheck disable=SC2086 # one a line
 printf '%s\n' $ours | sort >"$work/ours"
 # Containers of somebody else's need the engine that we brought.
