@@ -7,8 +7,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH" PYTHONUNBUFFERED=1
 
-# Fleets of their own: the other ways to Docker, Terraform, and hosts that come, leave and die.
-fleets=(tests/e2e/test_{docker_access,terraform,host_life}.py)
+# Fleets of their own: the other ways to Docker, Terraform, disturbed applies, and hosts that come, leave and die.
+fleets=(tests/e2e/test_{docker_access,terraform,apply_survives,host_life}.py)
 suites=("$@")
 ((${#suites[@]})) || suites=(unit component older docker molecule e2e)
 
@@ -66,9 +66,15 @@ run() {
     # Both plugins again, with the older Dagster that they support; they use nothing else of this project.
     # What kills daemons for minutes proves PostgreSQL's part, which is the same; dagster-k8s brings its own Dagster.
     older)
-        older && "$older" -m pytest --numprocesses 2 --dist loadfile \
+        local verdict=0
+        older || return
+        "$older" -m pytest --numprocesses 2 --dist loadfile \
             tests/{unit,component}/{coordinator,queue,launcher} \
-            --ignore tests/component/queue/test_nothing_lost.py --ignore tests/component/launcher/test_kubernetes.py
+            --ignore tests/component/queue/test_nothing_lost.py --ignore tests/component/launcher/test_kubernetes.py ||
+            verdict=1
+        # Does the older Dagster understand every question that the command line asks?
+        PYTHONPATH=provision "$older" -m pytest tests/unit/control/test_documents.py || verdict=1
+        return "$verdict"
         ;;
     # Then, in a minute, what a launch, a verdict and a step's container ask of the older Dagster.
     docker)

@@ -128,6 +128,14 @@ mutation DagfleetReload {
 }
 """
 
+RUN_EVENTS = """
+query DagfleetRunEvents($runId: ID!) {
+  logsForRun(runId: $runId) {
+    ... on EventConnection { events { ... on MessageEvent { message } } }
+  }
+}
+"""
+
 ALL = {
     "locations": LOCATIONS,
     "daemons": DAEMONS,
@@ -137,4 +145,5 @@ ALL = {
     "active": ACTIVE,
     "mark_canceled": MARK_CANCELED,
     "reload": RELOAD,
+    "run_events": RUN_EVENTS,
 }

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dagfleet.control.documents import RUN_EVENTS
 from dagfleet.control.plane import JobSelector, Plane, RunState
 from dagfleet.control.session import Session
 from dagfleet.fleet import FleetFile
@@ -13,14 +14,6 @@ from dagfleet.image import docker_endpoint
 RUN_SECONDS = 180
 MOST_ETL_RUNS = 6
 HOST_TAG = "multihost_docker/host_name"
-
-EVENTS = """
-query DagfleetRunEvents($runId: ID!) {
-  logsForRun(runId: $runId) {
-    ... on EventConnection { events { ... on MessageEvent { message } } }
-  }
-}
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +111,6 @@ def _in_container(fleet_file: FleetFile, state: RunState) -> Shown:
 
 def _process(session: Session, run_id: str) -> str | None:
     """Return the process that executed a run without Docker, as the run's own events name it."""
-    events = session.query(EVENTS, {"runId": run_id})["logsForRun"].get("events", ())
+    events = session.query(RUN_EVENTS, {"runId": run_id})["logsForRun"].get("events", ())
     found = (re.search(r"\(pid: (\d+)\)", event.get("message", "")) for event in events)
     return next((match[1] for match in found if match), None)

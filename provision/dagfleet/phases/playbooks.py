@@ -59,7 +59,9 @@ class Record:
         hosts = list(work.unsettled)
         variables: dict[str, object] = {"dagfleet_seals": work.seals}
         release = None
-        if work.changes and control not in work.stopped:
+        # What an apply that was stopped before it came here has changed is nobody else's to tell.
+        untold = [host for host in hosts if host in work.reports and work.reports[host].record is None]
+        if (work.changes or untold) and control not in work.stopped:
             release = self._release(work)
             variables["dagfleet_release"] = release.as_line()
             if control not in hosts:

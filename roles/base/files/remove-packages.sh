@@ -12,8 +12,9 @@ there='\(installed\|config-files\)'
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# PostgreSQL brings tzdata, which autoremove spares for its priority.
 ours='acl docker-cli docker.io haproxy nftables openssl pgbouncer postgresql python3-cryptography python3-packaging python3-psycopg2
-    python3-requests python3-venv socat'
+    python3-requests python3-venv socat tzdata'
 # shellcheck disable=SC2086 # one a line
 printf '%s\n' $ours | sort >"$work/ours"
 # Containers of somebody else's need the engine that we brought.
@@ -74,7 +75,8 @@ failed() {
 apt-mark showmanual | sort -u - "$before/packages" | comm -23 - "$work/ours" >"$work/theirs"
 drop "$work/ours"
 # What those brought along, now that nothing needs it any more.
-apt-get --simulate autoremove | sed -n 's/^Remv \([^ ]*\).*/\1/p' | sort -u >"$work/alone"
+# A mere suggestion (libc6's of locales) keeps nothing here.
+apt-get -o APT::AutoRemove::SuggestsImportant=false --simulate autoremove | sed -n 's/^Remv \([^ ]*\).*/\1/p' | sort -u >"$work/alone"
 drop "$work/alone"
 
 if ! command -v dockerd >/dev/null && grep -qx docker.io "$work/ours" && ! grep -qx docker.io "$before/packages"; then
@@ -82,12 +84,21 @@ if ! command -v dockerd >/dev/null && grep -qx docker.io "$work/ours" && ! grep 
     for directory in /var/lib/docker /var/lib/containerd; do
         [ ! -d "$directory" ] || find "$directory" -mindepth 1 -delete
     done
-    rm -rf /etc/docker
+    # Settings that its owner had before Docker came are still there, and theirs.
+    rm -f /etc/docker/key.json
+    [ ! -d /etc/docker ] || rmdir --ignore-fail-on-non-empty /etc/docker
     ip link delete docker0 2>/dev/null || true
 fi
 gone() { grep -qx "$1" "$work/ours" && ! grep -qx "$1" "$before/packages" && ! installed | grep -qx "$1"; }
 if gone haproxy; then rm -rf /etc/haproxy /var/lib/haproxy; fi
 if gone docker.io; then rm -rf /etc/cni /etc/containerd /opt/containerd; fi
+# Data that stays belongs to postgres.
+if gone postgresql && [ "$clusters" != keep ]; then
+    if ! grep -qx postgres "$before/accounts" && getent passwd postgres >/dev/null; then userdel postgres; fi
+    for group in postgres ssl-cert; do
+        if ! grep -qx "$group" "$before/accounts" && getent group "$group" >/dev/null; then groupdel "$group"; fi
+    done
+fi
 # The shell remembers where it found a command that is gone now.
 hash -r
 for account in haproxy docker; do

@@ -25,21 +25,27 @@ def main() -> None:
     """Measure, print a table, end with a line of JSON."""
     parser = argparse.ArgumentParser(prog="make bench-apply", description=__doc__)
     parser.add_argument("--repetitions", type=int, default=3)
-    repetitions = parser.parse_args().repetitions
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="Fleets to measure, in hosts.")
+    options = parser.parse_args()
+    repetitions, sizes = options.repetitions, sorted(options.sizes)
     began = time.monotonic()
-    seconds = {size: _measured(size, repetitions) for size in SIZES}
-    small, large = seconds[min(SIZES)], seconds[max(SIZES)]
+    seconds = {size: _measured(size, repetitions) for size in sizes}
+    small, large = seconds[sizes[0]], seconds[sizes[-1]]
     rows = [
-        (what, spread(small[what]), spread(large[what]), f"{median(large[what]) / median(small[what]):.2f}")
+        (
+            what,
+            *(spread(seconds[size][what]) for size in sizes),
+            f"{median(large[what]) / median(small[what]):.2f}",
+        )
         for what in small
     ]
-    headings = ("seconds", *(f"{size} hosts" for size in SIZES), "growth")
+    headings = ("seconds", *(f"{size} hosts" for size in sizes), "growth")
     print(table(f"medians of {repetitions} (the first apply and the host more: once)", headings, rows))
-    linear = max(SIZES) / min(SIZES)
+    linear = sizes[-1] / sizes[0]
     print(
         f"\n{time.monotonic() - began:.0f} s in all; growth in proportion to the hosts would be {linear:.2f}"
     )
-    print(json.dumps({name: round(value, 3) for name, value in _figures(small, large).items()}))
+    print(json.dumps({name: round(value, 3) for name, value in _figures(seconds).items()}))
 
 
 def _measured(size: int, repetitions: int) -> Seconds:
@@ -65,19 +71,18 @@ def _measured(size: int, repetitions: int) -> Seconds:
     return seconds
 
 
-def _figures(small: Seconds, large: Seconds) -> dict[str, float]:
-    def of(seconds: Seconds, what: str) -> float:
-        return median(seconds[what])
+def _figures(seconds: dict[int, Seconds]) -> dict[str, float]:
+    def of(size: int, what: str) -> float:
+        return median(seconds[size][what])
 
+    largest = max(seconds)
     return {
-        "check_s_3": of(small, "check"),
-        "check_s_8": of(large, "check"),
-        "noop_apply_vs_plain_ansible": of(large, "ansible-playbook, no change")
-        / of(large, "apply, no change"),
-        "noop_s_3": of(small, "apply, no change"),
-        "noop_s_8": of(large, "apply, no change"),
-        "add_host_s": of(large, "apply of the host more"),
-        "floor_s_8": of(large, "SSH, nothing done"),
+        **{f"check_s_{size}": of(size, "check") for size in seconds},
+        "noop_apply_vs_plain_ansible": of(largest, "ansible-playbook, no change")
+        / of(largest, "apply, no change"),
+        **{f"noop_s_{size}": of(size, "apply, no change") for size in seconds},
+        "add_host_s": of(largest, "apply of the host more"),
+        f"floor_s_{largest}": of(largest, "SSH, nothing done"),
     }
 
 

@@ -4,9 +4,11 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,6 +190,43 @@ def test_ctrl_c_ends_ansible_before_it_goes_on_upwards(tmp_path: Path) -> None:
         made.ansible("good").run(made.playbook(wait))
     assert time.monotonic() - started < 30
     assert not running(str(tmp_path))
+
+
+ORPHAN = """
+import sys
+from pathlib import Path
+from dagfleet.runner.log import Log
+from dagfleet.runner.playbook import Ansible
+
+folder = Path(sys.argv[1])
+with Log(folder, "apply", str) as log:
+    Ansible(inventory=folder / "hosts.yml", secrets={}, log=log, mask=str).run(folder / "playbook.yml")
+"""
+
+
+def test_ansible_does_not_outlive_an_operator_who_was_killed(tmp_path: Path) -> None:
+    """Else it would go on while the lease of the lock runs out, and beside whoever takes the lock next."""
+    wait = (
+        "- hosts: all\n  gather_facts: false\n  tasks:\n    - name: Wait\n"
+        f"      ansible.builtin.command: sh -c 'echo $$ > {tmp_path}/pid; exec sleep 2'\n"
+        f"    - name: Go on\n      ansible.builtin.command: touch {tmp_path}/more\n"
+    )
+    with bench(tmp_path) as made:
+        made.ansible("good")
+        made.playbook(wait)
+    with subprocess.Popen([sys.executable, "-c", ORPHAN, str(tmp_path)]) as operator:
+        wait_until((tmp_path / "pid").exists)
+        operator.kill()
+    assert running(str(tmp_path)), "it was at work"
+    wait_until(lambda: not running(str(tmp_path)))
+    assert not (tmp_path / "more").exists()
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def running(word: str) -> list[str]:
