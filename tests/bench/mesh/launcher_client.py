@@ -50,8 +50,8 @@ def hosts_by_way(mesh: Mesh, socket: Path, folder: Path) -> Iterator[dict[str, H
 def launcher_calls(hosts: Mapping[str, Host], times: int) -> Iterator[Comparison]:
     """Compare one call on a kept connection, on a new one of a client that is there, and of a new client.
 
-    Over SSH the second is a session with a `docker system dial-stdio` of its own, on a login that is kept: what
-    one more call at once costs. The third is a login.
+    Over SSH the second is a session with a `docker system dial-stdio` of its own, on a login that is kept:
+    what one more call at once costs. The third is a login.
     """
     with ExitStack() as stack:
         clients = {way: stack.enter_context(_client(host)) for way, host in hosts.items()}
