@@ -89,7 +89,7 @@ def test_a_hosts_keys_are_on_that_host_alone_and_the_authorities_on_none(fleet: 
     assert sum(map(len, held.values())) == len(everywhere), "two hosts have one key"
     authorities = [text for path, text in ours.items() if path.name == "ca.key"]
     assert authorities
-    # An encrypted key is not in what is searched above: nobody else may have such a file at all.
+    # Nobody else has an encrypted key at all.
     assert all("BEGIN ENCRYPTED PRIVATE KEY" in text for text in authorities)
     found = "grep -rl 'ENCRYPTED PRIVATE KEY' /etc/dagfleet /var/lib/dagfleet 2>/dev/null || :"
     assert {host: fleet.sh(host, found) for host in fleet.ADDRESSES} == dict.fromkeys(fleet.ADDRESSES, "")
