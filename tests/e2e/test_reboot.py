@@ -68,7 +68,7 @@ def test_a_host_that_starts_again_is_closed_from_its_first_packet_and_takes_runs
     assert paused.code == 0, paused.output + paused.errors
     try:
         with fleet.plane() as plane:
-            run_id = plane.launch(JobSelector(location="etl", job="daily_weather"), partition="2016-01-01")
+            run_id = plane.launch(JobSelector(location="etl", job="daily_weather"), partition="2015-06-01")
             run = plane.finished(run_id, timeout=180)
     finally:
         fleet.operator.run("queue", "resume", "host", "gamma")
