@@ -60,7 +60,7 @@ bench-queue: setup  ## Compare our queue daemon with Dagster's on one PostgreSQL
 bench-launch: setup  ## Measure a launch beside the Docker API and other launchers; QUICK=1 for less
 	@nice -n 5 .venv/bin/python -m tests.bench.launch
 
-bench-mesh: setup  ## Measure what the mesh adds to gRPC, Docker and SQL on loopback; QUICK=1 takes under a minute
+bench-mesh: setup  ## Measure what the mesh adds to gRPC, Docker and SQL, and SSH to Docker; QUICK=1 takes under a minute
 	@nice -n 5 .venv/bin/python -m tests.bench.mesh $(if $(QUICK),--quick)
 
 bench-apply: setup  ## Measure check, plan, apply and a host more on fleets of 3 and 8 hosts; about 20 minutes

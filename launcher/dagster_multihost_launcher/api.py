@@ -18,7 +18,7 @@ from dagster_multihost_launcher.settings import Host
 
 LOCAL_SOCKET = "unix:///var/run/docker.sock"
 SSH = "ssh://"
-# A call over SSH is a session of the one connection; sshd admits ten (MaxSessions) unless told otherwise.
+# A call over SSH has a session of the one connection; sshd admits ten (MaxSessions) unless told otherwise.
 _SSH_SESSIONS = 8
 _OLDEST_API_VERSION = "1.41"  # Docker 20.10, in Debian 12
 
@@ -77,8 +77,20 @@ def connect(host: Host, *, connect_timeout: float, read_timeout: int) -> DockerA
     if not base_url.startswith(SSH):
         return build()
     client = _within(connect_timeout + read_timeout, build)
+    _share_sessions(client)
     _limit_waits(client, connect_timeout)
     return client
+
+
+def _share_sessions(client: DockerApi) -> None:
+    """Let all calls over SSH share what sessions there are.
+
+    The SDK keeps some for each path that it was asked for. A path that is new would cost a process on the
+    host, and idle sessions of others would use up what sshd admits.
+    """
+    adapter: Any = client.get_adapter(client.base_url)
+    of_path = adapter.get_connection
+    adapter.get_connection = lambda _path, proxies=None: of_path(client.base_url, proxies)
 
 
 def _limit_waits(client: DockerApi, seconds: float) -> None:

@@ -34,6 +34,14 @@ def test_calls_at_once_each_have_a_connection() -> None:
     assert all(isinstance(answer, dict) and answer["ApiVersion"] for answer in answers)
 
 
+def test_calls_for_different_things_share_a_connection() -> None:
+    tunnelled = client(DIAL)
+    for ask in (tunnelled.ping, tunnelled.version, tunnelled.info, tunnelled.containers.list):
+        assert ask() is not None
+    assert len(tunnelled._tunnel._processes) == 1
+    tunnelled.close()
+
+
 def test_what_streams_is_carried_until_it_is_closed() -> None:
     tunnelled = client(DIAL)
     events = tunnelled.events(decode=True)

@@ -1,6 +1,7 @@
 """`dagfleet certs` on a fleet: what a reader for monitoring may do, and whom a renewal touches."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -71,3 +72,24 @@ def test_a_host_is_renewed_and_no_other(fleet: DeployedFleet) -> None:
     assert started == fleet.sh(
         "beta", "systemctl show --property ExecMainStartTimestampMonotonic haproxy docker"
     )
+
+
+def test_a_hosts_keys_are_on_that_host_alone_and_the_authorities_on_none(fleet: DeployedFleet) -> None:
+    def bodies(text: str) -> set[str]:
+        return set(re.findall(r"PRIVATE KEY-----\n(.*?)-----END", text, re.DOTALL))
+
+    everything = "cat $(find /etc/dagfleet /var/lib/dagfleet -name '*.key' -type f)"
+    held = {host: bodies(fleet.sh(host, everything)) for host in fleet.ADDRESSES}
+    assert all(len(keys) >= 2 for keys in held.values()), held.keys()
+    ours = {
+        path: path.read_text(errors="replace") for path in fleet.operator.state.rglob("*") if path.is_file()
+    }
+    everywhere = set.union(*held.values())
+    assert [str(path) for path, text in ours.items() if any(key in text for key in everywhere)] == []
+    assert sum(map(len, held.values())) == len(everywhere), "two hosts have one key"
+    authorities = [text for path, text in ours.items() if path.name == "ca.key"]
+    assert authorities
+    # Nobody else has an encrypted key at all.
+    assert all("BEGIN ENCRYPTED PRIVATE KEY" in text for text in authorities)
+    found = "grep -rl 'ENCRYPTED PRIVATE KEY' /etc/dagfleet /var/lib/dagfleet 2>/dev/null || :"
+    assert {host: fleet.sh(host, found) for host in fleet.ADDRESSES} == dict.fromkeys(fleet.ADDRESSES, "")

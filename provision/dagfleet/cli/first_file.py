@@ -107,7 +107,8 @@ def fleet_text_from_terraform(
 # A fleet: its machines are Terraform's, the rest stands here. All keys: dagfleet config schema
 version: 1
 
-# Its output "dagfleet" says name, control host, hosts and firewall; a host added there is in the next plan.
+# Its output "dagfleet" says name, control host, hosts, docker.access and firewall; a host added
+# there is in the next plan.
 # A key stands there or here: what Terraform leaves out of a host can be added here, and so can other hosts.
 terraform: {json.dumps(source)}
 

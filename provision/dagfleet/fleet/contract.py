@@ -15,7 +15,7 @@ OUTPUT = "dagfleet"
 VARIABLE = "DAGFLEET_CONTRACT"
 PROGRAMS = ("terraform", "tofu")
 # Nothing that runs a program or names a secret: whoever writes a Terraform state is not yet an operator.
-KEYS = ("name", "control", "hosts", "firewall")
+KEYS = ("name", "control", "hosts", "docker", "firewall")
 _SECONDS = 120
 
 

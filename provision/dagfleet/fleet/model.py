@@ -390,8 +390,9 @@ class Fleet(Part):
     terraform: str | None = Field(
         default=None,
         min_length=1,
-        description="Terraform configuration that says name, control host, hosts and firewall in its output "
-        "`dagfleet`: its folder, or a file with `terraform output -json`. Any key stands there or here.",
+        description="Terraform configuration that says name, control host, hosts, docker.access and "
+        "firewall in its output `dagfleet`: its folder, or a file with `terraform output -json`. Any key "
+        "stands there or here.",
         examples=["../terraform"],
     )
     name: Name = Field(description="Name of the fleet, in certificates and on every host.", examples=["prod"])

@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import docker
 
@@ -27,11 +28,19 @@ class TunnelledClient(docker.DockerClient):
             self._tunnel.close()
             raise
         self.api.trust_env = False
+        _share_connections(self.api)
 
     def close(self) -> None:
         """Close the connections and end their processes."""
         super().close()
         self._tunnel.close()
+
+
+def _share_connections(api: docker.APIClient) -> None:
+    """Let all calls share what connections there are: the SDK keeps some for each path, each a process."""
+    adapter: Any = api.get_adapter(api.base_url)
+    of_path = adapter.get_connection
+    adapter.get_connection = lambda _path, proxies=None: of_path(api.base_url, proxies)
 
 
 class Tunnel:

@@ -11,7 +11,14 @@ locals {
       { for index, open in var.firewall.open : index => open.sources }
     ) : name => [for source in sources : strcontains(source, "/") ? source : "${source}/${strcontains(source, ":") ? 128 : 32}"]
   }
-  ssh = length(local.networks.ssh) == 0 ? local.anywhere : local.networks.ssh
+  docker_by_ssh = var.docker.access == "ssh"
+  ssh = {
+    for name, host in var.hosts : name => length(local.networks.ssh) == 0 ? local.anywhere : distinct(concat(
+      local.networks.ssh,
+      # The launcher logs in to start runs.
+      local.docker_by_ssh && host.docker != "none" ? local.networks.control : []
+    ))
+  }
   web = length(local.networks.web) == 0 ? local.anywhere : local.networks.web
 
   on_control = concat(
@@ -29,7 +36,7 @@ locals {
   firewall = {
     for name, host in var.hosts : name => concat(
       [
-        { purpose = "ssh", port = host.ssh.port, protocol = "tcp", sources = local.ssh },
+        { purpose = "ssh", port = host.ssh.port, protocol = "tcp", sources = local.ssh[name] },
         # No flow goes between two other hosts.
         {
           purpose  = "mesh"
@@ -38,7 +45,7 @@ locals {
           sources  = name == var.control.host ? local.networks.fleet : local.networks.control
         },
       ],
-      host.docker == "none" ? [] : [{
+      host.docker == "none" || local.docker_by_ssh ? [] : [{
         purpose  = "docker"
         port     = host.docker_port
         protocol = "tcp"

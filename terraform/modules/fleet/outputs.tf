@@ -21,6 +21,7 @@ output "contract" {
           length(host.labels) == 0 ? {} : { labels = host.labels }
         )
       }
+      docker   = var.docker
       firewall = { for key, value in var.firewall : key => value if length(value) > 0 }
     }
   }

@@ -1,4 +1,5 @@
-"""`make bench-mesh`: gRPC, Docker and SQL over the mesh beside plain loopback. The last line is JSON.
+"""`make bench-mesh`: gRPC, Docker and SQL over the mesh, and Docker over SSH, beside plain loopback. The last
+line is JSON.
 
 Real HAProxies, dockerd, code server, PgBouncer and PostgreSQL on one machine: trust the ratios.
 """
@@ -8,7 +9,6 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from dagster._grpc.__generated__ import dagster_api_pb2 as messages
 from dagster._grpc.__generated__.dagster_api_pb2_grpc import DagsterApiStub
 
 from tests.bench.mesh.docker_calls import Calls
+from tests.bench.mesh.launcher_client import hosts_by_way, launcher_calls
 from tests.bench.mesh.runs import Crowd, crowd
 from tests.bench.mesh.timing import Comparison, compare, rate
 from tests.component.mesh.conftest import ADDRESSES, Mesh, running_mesh
@@ -43,7 +44,14 @@ def main() -> None:
             _connect("127.0.0.1", storage.port),
             _connect(ADDRESSES["beta"], mesh.ports["database"]),
         )
-        comparisons = [*_grpc(mesh, times), *_docker(mesh, times), *_sql(direct, through, times)]
+        with hosts_by_way(mesh, DOCKER_SOCKET, Path(folder) / "ssh") as hosts:
+            by_launcher = [*launcher_calls(hosts, times)]
+        comparisons = [
+            *_grpc(mesh, times),
+            *_docker(mesh, times),
+            *by_launcher,
+            *_sql(direct, through, times),
+        ]
         rates = {
             "TLS handshakes": rate(lambda: _handshake(mesh), times / 100),
             "SQL connections": rate(lambda: through().close(), times / 100),
@@ -61,8 +69,12 @@ def _grpc(mesh: Mesh, times: int) -> Iterator[Comparison]:
     urls = {way: f"{address}:{mesh.ports[port]}" for way, (address, port) in places.items()}
     with grpc.insecure_channel(urls["plain"]) as plain, grpc.insecure_channel(urls["mesh"]) as over:
         for name, echo in {"gRPC ping": "ping", "gRPC ping of 1 MiB": "x" * (1 << 20)}.items():
-            pings = (partial(_ping, DagsterApiStub(channel), echo) for channel in (plain, over))
-            yield compare(name, *pings, times=times)
+            channels = {"plain": plain, "mesh": over}
+            yield compare(
+                name,
+                {way: partial(_ping, DagsterApiStub(channel), echo) for way, channel in channels.items()},
+                times=times,
+            )
 
 
 def _ping(stub: DagsterApiStub, echo: str) -> None:
@@ -71,11 +83,11 @@ def _ping(stub: DagsterApiStub, echo: str) -> None:
 
 
 def _docker(mesh: Mesh, times: int) -> Iterator[Comparison]:
-    kept = Calls.plain(DOCKER_SOCKET), Calls.mesh(mesh)
+    kept = {"plain": Calls.plain(DOCKER_SOCKET), "mesh": Calls.mesh(mesh)}
     try:
-        yield compare("Docker call", *(each.list_containers for each in kept), times=times)
+        yield compare("Docker call", {way: each.list_containers for way, each in kept.items()}, times=times)
     finally:
-        for each in kept:
+        for each in kept.values():
             each.close()
 
     def fresh(make: Callable[[], Calls]) -> None:
@@ -84,23 +96,29 @@ def _docker(mesh: Mesh, times: int) -> Iterator[Comparison]:
 
     yield compare(
         "Docker ping, new connection",
-        lambda: fresh(lambda: Calls.plain(DOCKER_SOCKET)),
-        lambda: fresh(lambda: Calls.mesh(mesh)),
+        {
+            "plain": lambda: fresh(lambda: Calls.plain(DOCKER_SOCKET)),
+            "mesh": lambda: fresh(lambda: Calls.mesh(mesh)),
+        },
         times=times,
     )  # fmt: skip
 
 
 def _sql(direct: Connect, through: Connect, times: int) -> Iterator[Comparison]:
     with closing(direct()) as plain, closing(through()) as over:
-        cursors = plain.cursor(), over.cursor()
-        select = (partial(each.execute, "SELECT 1") for each in cursors)
-        yield compare("SQL statement", *select, times=times)
+        cursors = {"plain": plain.cursor(), "mesh": over.cursor()}
+        select = {way: partial(each.execute, "SELECT 1") for way, each in cursors.items()}
+        yield compare("SQL statement", select, times=times)
 
     def fresh(connect: Connect) -> None:
         with closing(connect()) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT 1")
 
-    yield compare("SQL statement, new connection", lambda: fresh(direct), lambda: fresh(through), times=times)
+    yield compare(
+        "SQL statement, new connection",
+        {"plain": lambda: fresh(direct), "mesh": lambda: fresh(through)},
+        times=times,
+    )
 
 
 def _connect(address: str, port: int) -> Connect:
@@ -117,12 +135,17 @@ def _handshake(mesh: Mesh) -> None:
 
 
 def _print(comparisons: list[Comparison], rates: dict[str, float], crowds: dict[str, Crowd]) -> None:
-    print(f"{'':32}{'plain':>12}{'mesh':>12}{'ratio':>8}")
+    print(f"{'':36}{'plain':>12}{'mesh':>12}{'ratio':>8}{'ssh':>12}{'ratio':>8}")
     for each in comparisons:
-        print(f"{each.name:32}{each.plain * 1e3:9.2f} ms{each.mesh * 1e3:9.2f} ms{each.ratio:8.2f}")
+        ways = (
+            f"{each.seconds[way] * 1e3:9.2f} ms{each.ratio(way):8.2f}"
+            for way in each.seconds
+            if way != "plain"
+        )
+        print(f"{each.name:36}{each.seconds['plain'] * 1e3:9.2f} ms{''.join(ways)}")
     print()
     for name, value in rates.items():
-        print(f"{name:32}{value:9.0f} /s")
+        print(f"{name:36}{value:9.0f} /s")
     print()
     for way, seen in crowds.items():
         print(
@@ -131,7 +154,11 @@ def _print(comparisons: list[Comparison], rates: dict[str, float], crowds: dict[
             f"   {len(seen.errors)} errors"
         )
     print(json.dumps({
-        "overhead": [asdict(each) | {"ratio": round(each.ratio, 3)} for each in comparisons],
+        "overhead": [
+            {"name": each.name, **each.seconds,
+             "ratios": {way: round(each.ratio(way), 3) for way in each.seconds if way != "plain"}}
+            for each in comparisons
+        ],
         "a_second": rates,
         "runs": {
             way: {"clients": seen.clients, "calls_a_second": seen.calls_a_second, "errors": len(seen.errors),

@@ -1,8 +1,8 @@
-"""Timing two ways of doing one thing, in turns: what else the machine does troubles both alike."""
+"""Timing ways of doing one thing, in turns: what else the machine does troubles all alike."""
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 ROUNDS = 5
@@ -10,28 +10,24 @@ ROUNDS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Medians in seconds for one operation, without the mesh and with it."""
+    """Medians in seconds for one operation by each way, `plain` among them."""
 
     name: str
-    plain: float
-    mesh: float
+    seconds: Mapping[str, float]
 
-    @property
-    def ratio(self) -> float:
-        """How many times longer it takes with the mesh."""
-        return self.mesh / self.plain
+    def ratio(self, way: str) -> float:
+        """How many times longer it takes by this way than plainly."""
+        return self.seconds[way] / self.seconds["plain"]
 
 
-def compare(name: str, plain: Callable[[], object], mesh: Callable[[], object], *, times: int) -> Comparison:
-    """Return the medians of `times` calls each, made in turns after one call to warm up."""
-    taken: dict[str, list[float]] = {"plain": [], "mesh": []}
+def compare(name: str, ways: Mapping[str, Callable[[], object]], *, times: int) -> Comparison:
+    """Return the medians of `times` calls by each way, made in turns after one call to warm up."""
+    taken: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(ROUNDS):
-        for way, call in (("plain", plain), ("mesh", mesh)):
+        for way, call in ways.items():
             call()
             taken[way].extend(_seconds(call) for _ in range(times // ROUNDS))
-    return Comparison(
-        name=name, plain=statistics.median(taken["plain"]), mesh=statistics.median(taken["mesh"])
-    )
+    return Comparison(name=name, seconds={way: statistics.median(all_) for way, all_ in taken.items()})
 
 
 def rate(call: Callable[[], object], seconds: float) -> float:

@@ -140,9 +140,15 @@ def _make_certificates(directory: Path) -> None:
     authorities = Authorities.create(directory / "authorities", "component", "passphrase", 1)
 
     def issue(folder: Path, name: str, common_name: str, authority: Authority, usage: Usage) -> None:
-        names = (common_name,) if usage == "server" else ()
+        at_host = usage == "server" and common_name in ADDRESSES
         spec = CertificateSpec(
-            name=name, host=None, authority=authority, common_name=common_name, dns_names=names, usage=usage
+            name=name,
+            host=None,
+            authority=authority,
+            common_name=common_name,
+            dns_names=(common_name,) if usage == "server" else (),
+            ip_addresses=(ADDRESSES[common_name],) if at_host else (),
+            usage=usage,
         )
         key, certificate = authorities.issue(spec, 30)
         (folder / f"{name}.pem").write_bytes(certificate)

@@ -101,6 +101,7 @@ MISTAKES: dict[str, dict[str, Any]] = {
             "open": [{"port": 9100, "sources": ["10.0.0.256"]}],
         }
     },
+    "the way to Docker": {"docker": {"access": "telnet"}},
     "open ports": {"firewall": {"open": [{"port": 0}, {"port": 65536}, {"port": 9100, "protocol": "sctp"}]}},
     "open ports of ours": {
         "firewall": {"open": [{"port": 22}, {"port": 443}, {"port": 2376}, {"port": 4443}, {"port": 9100}]}
@@ -133,7 +134,7 @@ def test_whole_numbers_are_whole(fleet_module: Terraform) -> None:
     }
 
 
-@pytest.mark.parametrize("part", ["hosts", "control", "firewall"])
+@pytest.mark.parametrize("part", ["hosts", "control", "docker", "firewall"])
 def test_what_a_key_means_is_said_in_the_words_of_fleet_yml(part: str) -> None:
     schema = json_schema()
     folder = REPOSITORY / "terraform/modules/fleet"
@@ -156,7 +157,11 @@ def inner(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
-def test_the_matrix_admits_whom_the_hosts_own_firewall_admits(fleet_module: Terraform) -> None:
+@pytest.mark.parametrize("ssh", [["10.0.9.0/24"], []], ids=["ssh from somewhere", "ssh from anywhere"])
+@pytest.mark.parametrize("access", ["mesh", "tls", "ssh"])
+def test_the_matrix_admits_whom_the_hosts_own_firewall_admits(
+    fleet_module: Terraform, access: str, ssh: list[str]
+) -> None:
     fleet_module.variables(
         name="prod",
         control={"host": "alpha", "web": {**CONTROL["web"], "port": 8443, "acme_port": 8402}},
@@ -165,14 +170,16 @@ def test_the_matrix_admits_whom_the_hosts_own_firewall_admits(fleet_module: Terr
             "beta": {"address": "10.0.1.2", "mesh": {"port": 5443}, "docker_port": 2377},
             "delta": {"address": "10.0.1.4", "docker": "none"},
         },
+        docker={"access": access},
         firewall={
             "operators": ["10.0.9.7", "fd00:9::/64"],
-            "ssh": ["10.0.9.0/24"],
+            "ssh": ssh,
             "open": [{"port": 9100, "sources": ["10.0.9.9"]}, {"port": 514, "protocol": "udp"}],
         },
     )
     outputs = fleet_module.apply()
     fleet = parse_fleet(REST, name="fleet.yml", ask=lambda _: outputs["contract"]["fleet"])
+    assert fleet.docker.access == access
     package = LauncherPackage(digest="def", archive=Path("l.tar"))
     artifacts = Artifacts(control_image="dagfleet/control-plane:1", launcher=package, process_releases={})
     for name in fleet.hosts:
@@ -180,17 +187,22 @@ def test_the_matrix_admits_whom_the_hosts_own_firewall_admits(fleet_module: Terr
             (door["port"], door["protocol"]): set(door["sources"]) for door in outputs["firewall"][name]
         }
         assert admitted == own_firewall(host_vars(fleet, name, artifacts), fleet.hosts[name].runs_docker)
+        by_docker = [door["port"] for door in outputs["firewall"][name] if door["purpose"] == "docker"]
+        assert by_docker == ([] if access == "ssh" or name == "delta" else [fleet.hosts[name].docker_port])
     fleet_module.ok("destroy", "-auto-approve")
 
 
 def own_firewall(variables: dict[str, Any], runs_docker: bool) -> dict[tuple[int, str], set[str]]:
-    """Whom role base lets in, as networks."""
+    """Whom role base lets in, as networks; its own containers no cloud's firewall sees."""
     fleet, anywhere = variables["base_fleet_addresses"], ["0.0.0.0/0", "::/0"]
+    from_outside = [
+        source for source in variables["base_ssh_sources"] if source not in variables["base_private_subnets"]
+    ]
     doors = {
-        (variables["base_ssh_ports"][0], "tcp"): variables["base_ssh_sources"] or anywhere,
+        (variables["base_ssh_ports"][0], "tcp"): from_outside or anywhere,
         (variables["base_mesh_port"], "tcp"): fleet,
     }
-    if runs_docker:
+    if runs_docker and variables["base_docker_port"]:
         doors[variables["base_docker_port"], "tcp"] = [
             *variables["base_docker_client_addresses"], *variables["base_operator_addresses"]
         ]  # fmt: skip

@@ -131,6 +131,13 @@ class SshEndpoint:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
+    def sessions(self) -> int:
+        """Return how many sessions talk to Docker."""
+        commands = [
+            Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in _descendants(self.process.pid)
+        ]
+        return sum(command[1:3] == [b"system", b"dial-stdio"] for command in commands)
+
     def drop_connections(self) -> None:
         """End every session, as a restart of the host does, and keep listening."""
         subprocess.run(["pkill", "-P", str(self.process.pid)], check=False, timeout=10)

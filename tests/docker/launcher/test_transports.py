@@ -167,6 +167,30 @@ def test_more_calls_at_once_than_sshd_admits_sessions_wait_for_their_turn(
         assert len(list(pool.map(version, range(48)))) == 48
 
 
+def test_sessions_that_wait_for_another_call_of_their_kind_do_not_keep_others_out(
+    fleet: Load, ssh: SshEndpoint
+) -> None:
+    # The SDK keeps a connection for each path, and as many as were in use at once.
+    instance = fleet(host=ssh.host())
+
+    def asked(what: str) -> object:
+        with connection(instance).api() as api:
+            return getattr(api, what)()
+
+    assert asked("version")
+    with ThreadPoolExecutor(24) as pool:
+        for what in ("version", "info", "networks", "containers", "version", "volumes"):
+            assert len(list(pool.map(asked, [what] * 24))) == 24
+
+
+def test_calls_for_different_things_share_an_ssh_session(fleet: Load, ssh: SshEndpoint) -> None:
+    instance = fleet(host=ssh.host())
+    for what in ("version", "info", "networks", "containers", "volumes"):
+        with connection(instance).api() as api:
+            getattr(api, what)()
+    assert ssh.sessions() == 1
+
+
 def test_an_ssh_host_that_falls_silent_is_given_up_in_seconds(fleet: Load, ssh: SshEndpoint) -> None:
     instance = fleet(host=ssh.host(), read_timeout=3)
 

@@ -3,6 +3,8 @@
 import io
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from dagfleet.cli import checked as check_page
@@ -13,12 +15,14 @@ from dagfleet.cli.observed import ControlPlane, Observed
 from dagfleet.cli.terminal import Terminal
 from dagfleet.control.plane import Daemon, LoadedLocation, QueueCounts
 from dagfleet.control.queueing import Pause
+from dagfleet.derive.certificates import CertificateSpec
 from dagfleet.errors import UnreachableError
 from dagfleet.fleet import parse_fleet
 from dagfleet.fleet.model import Fleet
 from dagfleet.phases.planning import HostPlan, Plan
+from dagfleet.pki import Authorities
 from dagfleet.probe.findings import examine
-from dagfleet.probe.report import HostReport
+from dagfleet.probe.report import HostCertificate, HostReport
 from dagfleet.probe.survey import Survey
 from dagfleet.runner.outcome import Change
 
@@ -163,6 +167,26 @@ def test_status_of_a_broken_location_has_its_own_words(fleet: Fleet, screen: io.
     assert not seen.well
     assert seen.exit_code == 1
     assert "ModuleNotFoundError: No module named 'etl'" in screen.getvalue()
+
+
+@pytest.mark.parametrize(("days", "level"), [(90, "ok"), (20, "warn"), (5, "fix")])
+def test_status_shows_the_days_that_certificates_have_left(
+    fleet: Fleet, screen: io.StringIO, tmp_path: Path, days: int, level: str
+) -> None:
+    # Issued for 90 days at such a time in the past that these are left, and some hours.
+    then = datetime.now(UTC) - timedelta(days=90 - days, hours=-6)
+    authorities = Authorities.create(tmp_path / "pki", "prod", "a passphrase", 10, clock=lambda: then)
+    spec = CertificateSpec(
+        name="mesh-server", host="beta", authority="mesh", common_name="beta", usage="server"
+    )
+    pem = authorities.issue(spec, 90)[1].decode()
+    shown = observed(fleet, plane(), certificates=(HostCertificate("mesh-server.pem", pem, True),))
+    status_page.print_page(shown, Terminal(screen))
+    [beta] = [line for line in screen.getvalue().splitlines() if line.strip().startswith("beta ")]
+    assert beta.split()[2] == level
+    assert f"certificates for {days} days" in beta
+    status_page.print_json(shown, Terminal(told := io.StringIO()))
+    assert json.loads(told.getvalue())["hosts"]["beta"]["certificate_days"] == days
 
 
 def test_status_names_a_failed_unit(fleet: Fleet, screen: io.StringIO) -> None:

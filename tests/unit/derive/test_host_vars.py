@@ -164,6 +164,33 @@ def test_every_database_has_a_user_of_its_own_name() -> None:
     assert "postgres_databases" not in variables("beta", fleet)
 
 
+def test_two_hundred_runs_on_four_hosts_have_a_pool_and_postgresql_takes_all_pools_at_once() -> None:
+    fleet = fleet_with(
+        queue="queue: {max_concurrent_runs: 200}",
+        postgres="postgres: {databases: {warehouse: {password: secret://warehouse}}}",
+    )
+    alpha = variables("alpha", fleet)
+    assert len(fleet.hosts) == 4
+    # A run holds a session for the time of one call; `make bench-mesh` has 200 of them share such a pool.
+    assert alpha["postgres_pool_size"] == 200
+    assert alpha["postgres_max_connections"] > 2 * alpha["postgres_pool_size"]
+
+
+def test_the_control_plane_and_every_location_ask_the_same_name_for_the_database() -> None:
+    alpha, beta, delta = variables("alpha"), variables("beta"), variables("delta")
+    # dagster.yaml names it once; its hosts only say which way it is from there.
+    assert "db.mesh" in alpha["control_plane_dagster_yaml"]
+    assert alpha["control_plane_extra_hosts"]["db.mesh"] == "172.31.251.1"
+    assert beta["code_server_extra_hosts"]["db.mesh"] == "172.31.250.1"
+    assert delta["base_hosts_entries"] == [{"address": "127.0.0.1", "names": ["db.mesh"]}]
+    passwords = {
+        str(alpha["control_plane_database_password"]),
+        str(beta["code_server_database_password"]),
+        str(delta["process_location_database_password"]),
+    }
+    assert passwords == {"{{ lookup('dagfleet_secret', 'postgres_password') }}"}
+
+
 def test_an_external_database_reaches_every_process_of_dagster_as_a_secret() -> None:
     fleet = fleet_with(locations=LOCATIONS, postgres=EXTERNAL)
     alpha, beta, delta = (variables(host, fleet) for host in ("alpha", "beta", "delta"))

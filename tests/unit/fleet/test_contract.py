@@ -126,6 +126,15 @@ def test_what_both_say_is_refused(prod: Path) -> None:
     ]
 
 
+def test_the_way_to_docker_is_terraforms_and_the_rest_of_docker_the_files(prod: Path) -> None:
+    state(prod, contract(docker={"access": "ssh"}))
+    write(prod, docker="docker: {images: push}")
+    docker = load(prod).fleet.docker
+    assert (docker.access, docker.images) == ("ssh", "push")
+    write(prod, docker="docker: {access: tls}")
+    assert problems(prod)[0][1:] == ("docker.access", "infra says it too; keep it there or here")
+
+
 def test_mistakes_in_terraform_are_told_with_where_they_come_from(prod: Path) -> None:
     hosts = {**MACHINES["hosts"], "beta": {"adress": "10.0.1.2"}, "gamma": {"address": "10.0.1.1"}}
     state(prod, contract(hosts=hosts))

@@ -104,3 +104,24 @@ run "what_fleet_yml_accepts_is_accepted" {
     firewall = { open = [{ port = 443, protocol = "udp", sources = ["fd00:0001::/64", "10.0.0.0/8"] }] }
   }
 }
+
+run "docker_over_ssh_opens_no_port_and_lets_the_launcher_in_by_ssh" {
+  variables {
+    docker   = { access = "ssh" }
+    firewall = { operators = ["10.0.9.7"], ssh = ["10.0.9.0/24"] }
+  }
+  assert {
+    condition     = !contains([for door in flatten(values(output.firewall)) : door.purpose], "docker")
+    error_message = jsonencode(output.firewall)
+  }
+  assert {
+    condition = jsonencode({ for host, doors in output.firewall : host => doors[0].sources }) == jsonencode({
+      alpha = ["10.0.9.0/24", "10.0.1.1/32"], beta = ["10.0.9.0/24", "10.0.1.1/32"], delta = ["10.0.9.0/24"]
+    })
+    error_message = jsonencode(output.firewall)
+  }
+  assert {
+    condition     = output.contract.fleet.docker.access == "ssh"
+    error_message = "the contract does not say how Docker is reached"
+  }
+}

@@ -333,3 +333,11 @@ run "an_open_port_that_is_the_mesh_s" {
   }
   expect_failures = [var.firewall]
 }
+
+run "a_way_to_docker_that_there_is_not" {
+  command = plan
+  variables {
+    docker = { access = "telnet" }
+  }
+  expect_failures = [var.docker]
+}
