@@ -33,4 +33,5 @@ export VIRTUAL_ENV="$PWD/.venv" UV_LINK_MODE=copy
 .venv/bin/uv pip sync --quiet --require-hashes requirements/dev.txt
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation \
     --editable provision --editable coordinator --editable launcher
+scripts/compile.sh .venv
 echo "$wanted" >"$stamp"

@@ -47,6 +47,8 @@ def installed() -> Path:
          str(next(wheels.glob("dagfleet-*.whl")))],
         check=True,
     )  # fmt: skip
+    # As an operator's pip does, and uv does not.
+    subprocess.run([str(REPOSITORY / "scripts/compile.sh"), str(environment)], check=True)
     return environment / "bin" / "dagfleet"
 
 
