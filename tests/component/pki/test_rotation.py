@@ -4,6 +4,7 @@ import multiprocessing
 import signal
 from pathlib import Path
 
+import pytest
 from dagfleet.pki import Authorities, inspect
 from dagfleet.pki.rotation import STEPS, read_rotation
 
@@ -50,24 +51,29 @@ def test_renewing_and_rotating_everything_fails_no_call(folder: Path, doors: Doo
         assert trusted(folder, authority) == 1
 
 
-def test_an_operator_killed_at_every_step_goes_on_and_fails_no_call(folder: Path, doors: Doors) -> None:
-    before = Authorities.load(folder / ".dagfleet/pki").signer("mesh").name
+@pytest.mark.parametrize("authority", ["mesh", "docker"])
+def test_an_operator_killed_at_every_step_goes_on_and_fails_no_call(
+    folder: Path, doors: Doors, authority: str
+) -> None:
+    before = Authorities.load(folder / ".dagfleet/pki").signer(authority).name
     assert before
     with doors.under_load() as counts:
         for step in STEPS:
             for hosts in (0, len(ADDRESSES)):
-                killed = OPERATORS.Process(target=operate_until, args=(folder, step, hosts, "rotate", "mesh"))
+                killed = OPERATORS.Process(
+                    target=operate_until, args=(folder, step, hosts, "rotate", authority)
+                )
                 killed.start()
                 killed.join(timeout=PATIENCE_SECONDS)
                 assert killed.exitcode == -signal.SIGKILL, f"it was not killed at {step}, {hosts} hosts"
-                journal = read_rotation(folder / ".dagfleet/pki/mesh")
+                journal = read_rotation(folder / ".dagfleet/pki" / authority)
                 assert journal
                 assert (journal.step, len(journal.hosts)) == (step, hosts)
-        operate(folder, "rotate", "mesh")
+        operate(folder, "rotate", authority)
     unharmed(counts)
-    assert read_rotation(folder / ".dagfleet/pki/mesh") is None
-    assert generations(folder, "mesh") == {str(before.successor())}
-    assert trusted(folder, "mesh") == 1
+    assert read_rotation(folder / ".dagfleet/pki" / authority) is None
+    assert generations(folder, authority) == {str(before.successor())}
+    assert trusted(folder, authority) == 1
 
 
 def test_an_authority_that_was_rotated_away_opens_no_door(
