@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.deployed import (
     ACCESS,
     BUILD,
+    LAB_IMAGE,
     NAME,
     NETWORK,
     ON_DEMO,
@@ -21,6 +22,7 @@ from tests.e2e.deployed import (
     DeployedFleet,
     Operator,
     machine_state,
+    own_image,
 )
 
 
@@ -63,7 +65,8 @@ def new_operator(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> C
         text = (folder / "fleet.yml").read_text()
         text = re.sub(r"(?m)^name: .*", f"name: {name}", text).replace("10.89.7.", f"10.89.{network}.")
         text = text.replace("docker: {images: push}", f"docker: {{images: push, access: {ACCESS}}}")
-        (folder / "fleet.yml").write_text(text)
+        assert LAB_IMAGE in text
+        (folder / "fleet.yml").write_text(text.replace(LAB_IMAGE, own_image(name)))
         return Operator(command=installed, folder=folder)
 
     return make

@@ -32,6 +32,15 @@ NAME, NETWORK = (
 # E2E_NETWORK=28 sets the fleet up beside another one, as e2e-28 on 10.89.28.x.
 if beside := os.environ.get("E2E_NETWORK"):
     NAME, NETWORK = f"e2e-{beside}", int(beside)
+LAB_IMAGE = "dagfleet-lab/etl:1"
+
+
+def own_image(fleet: str) -> str:
+    """Return the name of a fleet's image: a tag that all fleets here share would move under some of them."""
+    return f"dagfleet-lab/etl:{fleet}"
+
+
+IMAGE = LAB_IMAGE if ON_DEMO else own_image(NAME)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import yaml
 
-from tests.e2e.deployed import APPLY_SECONDS, NETWORK, DeployedFleet, Operator
+from tests.e2e.deployed import APPLY_SECONDS, NETWORK, DeployedFleet, Operator, own_image
 
 PAIR_NETWORK = NETWORK + 1 if os.environ.get("E2E_NETWORK") else 21
 # Transient units and those of timers come and go by themselves; an invocation id tells a restart.
@@ -37,8 +37,7 @@ true
 
 class Pair(DeployedFleet):
     NAME: ClassVar = f"e2e-pair-{PAIR_NETWORK}"
-    # Another fleet on this machine that builds the same image moves its tag: this one is nobody else's.
-    IMAGE: ClassVar = f"dagfleet-lab/etl:{NAME}"
+    IMAGE: ClassVar = own_image(NAME)
     ADDRESSES: ClassVar = {"alpha": f"10.89.{PAIR_NETWORK}.11", "beta": f"10.89.{PAIR_NETWORK}.12"}
 
     def state(self) -> dict[str, list[str]]:
@@ -65,7 +64,7 @@ def write_pair(operator: Operator) -> None:
     for host in ("gamma", "delta"):
         del document["hosts"][host]
     del document["locations"]["reporting"]
-    document["locations"]["etl"] |= {"hosts": ["beta"], "image": Pair.IMAGE}
+    document["locations"]["etl"]["hosts"] = ["beta"]
     path.write_text(yaml.safe_dump(document, sort_keys=False))
 
 

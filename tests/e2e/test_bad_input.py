@@ -52,7 +52,7 @@ def edited(operator: Operator, pattern: str, replacement: str) -> Iterator[None]
         ),
         pytest.param(r"\baddress: 10.89.8.12", "address: 10.89.8.13", "10.89.8.13", id="duplicate address"),
         pytest.param(
-            r"image: dagfleet-lab/etl:1", "image: dagfleet-lab/etl:latest", "pin", id="unpinned image"
+            r"image: dagfleet-lab/etl:\S+", "image: dagfleet-lab/etl:latest", "pin", id="unpinned image"
         ),
     ],
 )

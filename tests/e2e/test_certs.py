@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.e2e.deployed import DeployedFleet
+from tests.e2e.deployed import IMAGE, DeployedFleet
 
 
 def docker(fleet: DeployedFleet, folder: Path, host: str, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -33,7 +33,7 @@ def test_an_exported_reader_looks_at_every_host_creates_nothing_and_can_be_taken
         listed = docker(fleet, folder, host, "ps", "--format", "{{.Names}}")
         assert listed.returncode == 0, listed.stderr
         assert "dagfleet-" in listed.stdout
-        created = docker(fleet, folder, host, "create", "dagfleet-lab/etl:1", "true")
+        created = docker(fleet, folder, host, "create", IMAGE, "true")
         assert created.returncode != 0
         assert "403" in created.stderr
 

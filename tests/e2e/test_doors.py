@@ -13,7 +13,7 @@ from docker.errors import APIError
 from docker.tls import TLSConfig
 
 from tests.component.mesh.smuggling import attacks
-from tests.e2e.deployed import DeployedFleet
+from tests.e2e.deployed import IMAGE, DeployedFleet
 
 
 def docker_api(fleet: DeployedFleet, host: str, certificate: tuple[str, str] | None) -> docker.APIClient:
@@ -48,27 +48,25 @@ def test_without_a_client_certificate_creating_a_container_is_refused(
     fleet: DeployedFleet, host: str
 ) -> None:
     with pytest.raises((requests.exceptions.SSLError, requests.exceptions.ConnectionError)):
-        docker_api(fleet, host, None).create_container("dagfleet-lab/etl:1", ["true"])
+        docker_api(fleet, host, None).create_container(IMAGE, ["true"])
 
 
 def test_with_a_certificate_of_another_authority_it_is_refused(fleet: DeployedFleet, tmp_path: Path) -> None:
     with pytest.raises((requests.exceptions.SSLError, requests.exceptions.ConnectionError)):
-        docker_api(fleet, "beta", stranger(tmp_path, "launcher")).create_container(
-            "dagfleet-lab/etl:1", ["true"]
-        )
+        docker_api(fleet, "beta", stranger(tmp_path, "launcher")).create_container(IMAGE, ["true"])
 
 
 def test_reader_may_look_but_not_create(fleet: DeployedFleet) -> None:
     reader = docker_api(fleet, "beta", operator_leaf(fleet, "reader"))
     assert reader.containers(all=True) is not None
     with pytest.raises(APIError) as refused:
-        reader.create_container("dagfleet-lab/etl:1", ["true"])
+        reader.create_container(IMAGE, ["true"])
     assert refused.value.status_code == 403
 
 
 def test_launcher_creates_and_removes_a_container(fleet: DeployedFleet) -> None:
     launcher = docker_api(fleet, "beta", operator_leaf(fleet, "launcher"))
-    created = launcher.create_container("dagfleet-lab/etl:1", ["true"])
+    created = launcher.create_container(IMAGE, ["true"])
     launcher.remove_container(created["Id"])
 
 

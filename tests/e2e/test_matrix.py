@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.deployed import DeployedFleet
+from tests.e2e.deployed import IMAGE, DeployedFleet
 from tests.e2e.matrix import read_matrix
 
 MATRIX = read_matrix()
@@ -107,7 +107,7 @@ def _places(fleet: DeployedFleet) -> dict[str, Place]:
         "an operator": Place(lambda question: _locally([sys.executable], question)),
         "another host": Place(_on(fleet, "gamma", "python3"), hosts=("alpha", "beta", "delta")),
         "a run on another host": Place(
-            _on(fleet, "gamma", f"{run} dagfleet-lab/etl:1"), hosts=("alpha", "beta", "delta")
+            _on(fleet, "gamma", f"{run} {IMAGE}"), hosts=("alpha", "beta", "delta")
         ),
         "a run on the same host": Place(
             _on(fleet, "alpha", f"{run} {control_image}"),
