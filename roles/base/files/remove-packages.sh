@@ -94,6 +94,8 @@ if gone haproxy; then rm -rf /etc/haproxy /var/lib/haproxy; fi
 if gone docker.io; then rm -rf /etc/cni /etc/containerd /opt/containerd; fi
 # Data that stays belongs to postgres.
 if gone postgresql && [ "$clusters" != keep ]; then
+    # Whoever worked there as postgres left a directory for temporary files.
+    [ ! -d /var/lib/postgresql ] || find /var/lib/postgresql -depth -type d -empty -delete
     if ! grep -qx postgres "$before/accounts" && getent passwd postgres >/dev/null; then userdel postgres; fi
     for group in postgres ssl-cert; do
         if ! grep -qx "$group" "$before/accounts" && getent group "$group" >/dev/null; then groupdel "$group"; fi
