@@ -56,7 +56,7 @@ def ended(fleet: DeployedFleet, run_id: str) -> RunState:
         return plane.finished(run_id, timeout=180)
 
 
-def told(fleet: DeployedFleet, run_id: str) -> str:
+def events_of(fleet: DeployedFleet, run_id: str) -> str:
     """What a run's own events say, where it did not end as it should."""
     with fleet.session() as session:
         events = session.query(RUN_EVENTS, {"runId": run_id})["logsForRun"].get("events", ())
@@ -77,7 +77,7 @@ def test_a_host_is_added_without_a_change_on_others_and_without_dropping_a_run(
     well(fleet.operator.run("apply", "-y"))
     with a_long_run(fleet, "2015-01-01") as (run_id, _):
         added = well(fleet.operator.run("host", "add", NEW, "--address", ADDRESS, "--location", "etl", "-y"))
-    assert ended(fleet, run_id).status == "SUCCESS", told(fleet, run_id)
+    assert ended(fleet, run_id).status == "SUCCESS", events_of(fleet, run_id)
     assert re.findall(r"(\w+) +as the last apply left it", added.output) == ["beta", "gamma", "delta"]
     release = re.search(r"release (\d+)", added.output)
     assert release, added.output
@@ -116,7 +116,7 @@ def test_a_drain_keeps_new_runs_away_and_waits_for_those_that_work(
     output, errors = drain.communicate(timeout=180)
     assert drain.returncode == 0, output + errors
     assert f"{NEW} is empty, 1 run ended meanwhile" in output
-    assert ended(fleet, run_id).status == "SUCCESS", told(fleet, run_id)
+    assert ended(fleet, run_id).status == "SUCCESS", events_of(fleet, run_id)
     assert re.search(rf"{NEW} .*drained \(by", fleet.operator.run("status").output)
     assert f"{NEW} gets runs again" in well(fleet.operator.run("host", "undrain", NEW)).output
 
