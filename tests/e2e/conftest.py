@@ -27,8 +27,9 @@ from tests.e2e.deployed import (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what takes the session's fleet apart last, whatever the files are called."""
-    items.sort(key=lambda item: item.path.name == "test_host_life.py")
+    """Put last what restarts a host, whose journal is in memory only, and then what takes the fleet apart."""
+    last = ["test_reboot.py", "test_host_life.py"]
+    items.sort(key=lambda item: last.index(item.path.name) if item.path.name in last else -1)
 
 
 @pytest.fixture(scope="session")
