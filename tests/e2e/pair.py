@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import yaml
 
@@ -57,10 +57,11 @@ class Pair(DeployedFleet):
             path.write_text(before)
 
 
-def write_pair(operator: Operator) -> None:
-    """Leave two hosts of the practice fleet in fleet.yml."""
+def write_pair(operator: Operator, firewall: Callable[[Any], None] = lambda _firewall: None) -> None:
+    """Leave two hosts of the practice fleet in fleet.yml; `firewall` may change that part of it."""
     path = operator.folder / "fleet.yml"
     document = yaml.safe_load(path.read_text())
+    firewall(document["firewall"])
     for host in ("gamma", "delta"):
         del document["hosts"][host]
     del document["locations"]["reporting"]

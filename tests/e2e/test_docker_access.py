@@ -14,6 +14,7 @@ import yaml
 from dagfleet.control.plane import JobSelector
 
 from tests.e2e.deployed import ACCESS, ON_DEMO, DeployedFleet, Operator
+from tests.e2e.pair import write_pair
 
 pytestmark = pytest.mark.skipif(ON_DEMO or ACCESS != "mesh", reason="it has a fleet of its own")
 
@@ -66,15 +67,8 @@ class SmallFleet(DeployedFleet):
 @pytest.fixture(scope="module")
 def small(new_operator: Callable[[str, int], Operator], engine: docker.DockerClient) -> Iterator[SmallFleet]:
     operator = new_operator(SmallFleet.NAME, NETWORK)
-    path = operator.folder / "fleet.yml"
-    document = yaml.safe_load(path.read_text())
-    for host in ("gamma", "delta"):
-        del document["hosts"][host]
-    del document["locations"]["reporting"]
-    document["locations"]["etl"]["hosts"] = ["beta"]
     # Nobody else may try to log in, and the launcher still can.
-    document["firewall"]["ssh"] = document["firewall"]["operators"]
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    write_pair(operator, lambda firewall: firewall.update(ssh=firewall["operators"]))
     operator.run("lab", "down")
     try:
         up = operator.run("lab", "up")

@@ -57,8 +57,7 @@ class Ansible:
             command += ["--limit", ",".join(limit)]
         if check:
             command += ["--check", "--diff"]
-        if variables:
-            command += ["--extra-vars", json.dumps(dict(variables))]
+        command += ["--extra-vars", json.dumps({**strategy.VARIABLES, **variables})]
         self.log.write(f"$ {' '.join(command)}")
         # A process group of its own: Ctrl-C reaches us alone, and we end Ansible in order.
         process = subprocess.Popen(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 # Ansible promises third-party strategies nothing, so only what these roles were tried with (decision 0011).
 TRIED = ("2.19.",)
+# Mitogen puts options of its own before ansible.cfg's, whose patience with a silent host this is: 45 s.
+VARIABLES = {"mitogen_ssh_keepalive_interval": 15, "mitogen_ssh_keepalive_count": 3}
 
 
 def environment() -> dict[str, str]:

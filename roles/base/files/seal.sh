@@ -2,9 +2,9 @@
 # Prints one hash over all that Dagfleet looks after on this host: files with their modes and owners, packages, accounts,
 # units, containers, networks, firewall, databases. It only reads. The same hash as after an apply means that nobody has
 # changed anything since, and that the roles would find nothing to do.
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # psql complains of a working directory that postgres may not enter, which depends on who runs this and how.
 cd /
-export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 files() {
     for path in /etc/dagfleet /etc/docker /etc/haproxy /etc/hosts /etc/pgbouncer /etc/postgresql /etc/systemd/system \

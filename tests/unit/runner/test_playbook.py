@@ -163,6 +163,24 @@ def test_a_diff_names_the_file_on_the_host_on_both_sides(tmp_path: Path) -> None
     assert f"--- before: {there}\n+++ after: {there}\n" in diff
 
 
+def test_a_host_that_falls_silent_is_given_up_after_45_seconds(tmp_path: Path) -> None:
+    ssh, told = tmp_path / "ssh", tmp_path / "told"
+    ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{told}\nexit 255\n')
+    ssh.chmod(0o755)
+    play = [{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.command": "true"}]}]
+    with bench(tmp_path) as made:
+        ansible = made.ansible("good")
+        host = {"ansible_host": "127.0.0.1", "ansible_ssh_executable": str(ssh)}
+        ansible.inventory.write_text(json.dumps({"all": {"hosts": {"good": host}}}))
+        outcome = ansible.run(made.playbook(json.dumps(play)))
+    assert outcome.hosts["good"].failure
+    # Of options that are given twice, ssh takes the first.
+    options = [line.replace(" ", "=") for line in told.read_text().splitlines()]
+    alive = [option for option in options if option.startswith("ServerAlive")]
+    assert next(each for each in alive if "Interval" in each) == "ServerAliveInterval=15"
+    assert next(each for each in alive if "CountMax" in each) == "ServerAliveCountMax=3"
+
+
 def test_a_playbook_that_cannot_start_says_why(tmp_path: Path) -> None:
     with bench(tmp_path) as made:
         broken = made.playbook("- hosts: all\n  tasks:\n    - name: Nonsense\n      no_such_module: {}\n")
