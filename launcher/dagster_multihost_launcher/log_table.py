@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
-from dagster_postgres.utils import retry_pg_creation_fn
 from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.pool import NullPool
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from dagster_postgres.auth import PgTokenProvider
 
 TABLE = "compute_log_batches"
+# IF NOT EXISTS does not keep apart two sessions that create the same name at once: one fails in the catalogue.
+_LOCK_CREATION = f"SELECT pg_advisory_xact_lock(hashtext('{TABLE}'))"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS compute_log_batches (
     log_key text COLLATE "C" NOT NULL,
@@ -196,13 +197,11 @@ class LogTable:
         except ProgrammingError as error:
             if not self._create or getattr(error.orig, "pgcode", None) != _UNDEFINED_TABLE:
                 raise
-        retry_pg_creation_fn(self._create_table)
+        with self._engine.begin() as connection:
+            connection.execute(text(_LOCK_CREATION))
+            connection.execute(text(SCHEMA))
         with self._engine.begin() as connection:
             return work(connection)
-
-    def _create_table(self) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(text(SCHEMA))
 
 
 def key_text(log_key: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from dagster._core.storage.compute_log_manager import ComputeIOType
@@ -62,6 +63,21 @@ def test_an_upload_whose_answer_was_lost_counts_once(database: Database) -> None
         table.append(KEY, "writer", [batch])
     assert table.writer_ends(KEY, "writer") == {"err": 4}
     assert table.read(KEY, {"err": 0}) == {"err": (b"once", 4)}
+
+
+def test_writers_that_find_no_table_at_once_all_write(database: Database) -> None:
+    def first_batch(name: str, together: Barrier) -> None:
+        table = LogTable(database.url)
+        together.wait()
+        table.append(KEY, name, [Batch(stream="err", start=0, end=1, data=name.encode())])
+
+    with ThreadPoolExecutor() as pool:
+        for _ in range(30):
+            ask(database, "DROP TABLE IF EXISTS compute_log_batches")
+            list(pool.map(first_batch, "abcd", [Barrier(4)] * 4))
+            data, _ = LogTable(database.url).read(KEY, {"err": 0})["err"]
+            assert data is not None
+            assert sorted(data) == sorted(b"abcd")
 
 
 def test_two_attempts_that_write_at_once_lose_nothing(database: Database) -> None:
