@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from dagfleet.fleet import FleetFile
     from dagfleet.probe.connection import Connection
 
-# What a host notes about itself (role base) names the description that it was made from. Only where that was the
-# one before the deploy does the host become what the new one says; elsewhere something else waits for its apply.
+# What a host notes about itself (role base) names the description that it was made from. Only where that was
+# the one before the deploy is it the new one now; elsewhere something else waits for its apply.
 _NOTE = """
 import json, os, sys, time
 path, (old, new, who) = "/etc/dagfleet/facts.json", sys.argv[1:]
