@@ -197,7 +197,7 @@ def test_an_image_that_cannot_be_imported_leaves_the_old_one_serving(
     with constant_questions(fleet) as wrong:
         failed = fleet.operator.run("deploy", "etl", "--image", versions["broken"])
     assert failed.code == 1, failed.output
-    assert "ModuleNotFoundError: No module named 'a_module_that_nobody_installed'" in failed.errors
+    assert "No module named 'a_module_that_nobody_installed'" in failed.errors
     assert "beta serves as before" in failed.errors
     assert wrong == []
     assert server_id(fleet) == before

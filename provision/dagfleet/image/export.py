@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
 from typing import IO, TYPE_CHECKING, Any
 
 from dagfleet.paths import cache
@@ -50,19 +52,38 @@ class ExportedImage:
                 yield _length(content)
 
 
-@contextmanager
-def exported(reference: str, client: "DockerClient") -> Iterator[ExportedImage]:
-    """Give the export of `reference`, kept on disk as long as the context lasts."""
-    folder = cache() / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        for chunk in client.api.get_image(reference, chunk_size=_CHUNK):
-            file.write(chunk)
-        file.seek(0)
-        with tarfile.open(fileobj=file) as archive:
+class Exports:
+    """Exports of an engine's images, on disk until `close`: each is made once, for all hosts that want it."""
+
+    def __init__(self, client: "DockerClient") -> None:
+        self._client = client
+        folder = cache() / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = tempfile.TemporaryDirectory(dir=folder)
+        self._turn = Lock()
+        self._files: dict[str, Path] = {}
+
+    @contextmanager
+    def image(self, reference: str) -> Iterator[ExportedImage]:
+        """Give the export of an image; several threads may read it at once, each through its own context."""
+        with self._turn:
+            if reference not in self._files:
+                self._files[reference] = self._export(reference)
+        with tarfile.open(self._files[reference]) as archive:
             with _open(archive, _MANIFEST) as content:
                 (manifest,) = json.load(content)
             yield _exported(archive, manifest)
+
+    def close(self) -> None:
+        """Remove them."""
+        self._folder.cleanup()
+
+    def _export(self, reference: str) -> Path:
+        path = Path(self._folder.name) / str(len(self._files))
+        with path.open("wb") as file:
+            for chunk in self._client.api.get_image(reference, chunk_size=_CHUNK):
+                file.write(chunk)
+        return path
 
 
 def _exported(archive: tarfile.TarFile, manifest: dict[str, Any]) -> ExportedImage:

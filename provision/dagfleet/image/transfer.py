@@ -1,11 +1,12 @@
 """Sending an image from one Docker to another without a registry: only the layers that are missing there."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dagfleet.errors import ConfigurationError, DagfleetError
-from dagfleet.image.export import ExportedImage, exported
+from dagfleet.image.export import ExportedImage, Exports
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -32,11 +33,13 @@ def push(
     source_client: "DockerClient",
     target_client: "DockerClient",
     progress: PushProgress | None = None,
+    exports: Exports | None = None,
 ) -> PushResult:
     """Make `target_client` have the image `reference` as `source_client` has it; return what that took.
 
     dockerd skips the files of layers it has (seen with 20.10 and overlay2), so those are left out. An engine
     that does not is sent the whole image. `progress` is called with the bytes sent and the bytes to send.
+    `exports` are the source's, where one image goes to several targets.
     Raises ConfigurationError when the source lacks the image, DagfleetError when the target ends up with
     another one.
     """
@@ -46,7 +49,10 @@ def push(
         return PushResult(bytes_sent=0, layers_sent=0, layers_total=len(chain))
     _require_same_platform(reference, wanted, target_client)
     missing = _missing(chain, target_client)
-    with exported(reference, source_client) as image:
+    with (
+        closing(Exports(source_client)) if exports is None else nullcontext(exports) as found,
+        found.image(reference) as image,
+    ):
         every = range(len(chain))
         sent = 0
         for layers in (missing, every) if len(missing) < len(chain) else (every,):

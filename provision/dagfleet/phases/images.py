@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from docker.models.images import Image
 
     from dagfleet.fleet import Fleet, FleetFile
+    from dagfleet.image.export import Exports
 
 PARALLEL = 4
 
@@ -173,6 +174,7 @@ def _send_one(
         source.engine(),
         target,
         lambda sent, total: now(f"{reference} {size(sent)} of {size(total)}"),
+        source.exports(),
     )
 
 
@@ -184,6 +186,7 @@ class Source:
 
         self._turn = Lock()
         self._engine: DockerClient | None = None
+        self._exports: Exports | None = None
 
     def engine(self) -> "DockerClient":
         """Return a client; raises ConfigurationError when no Docker answers here."""
@@ -205,6 +208,15 @@ class Source:
                 self._engine = engine
             return self._engine
 
+    def exports(self) -> "Exports":
+        """Return this machine's exports of images: one of each, however many hosts lack it."""
+        from dagfleet.image.export import Exports
+
+        engine = self.engine()
+        with self._turn:
+            self._exports = self._exports or Exports(engine)
+            return self._exports
+
     def find(self, reference: str) -> "Image | None":
         """Return the image as this machine has it; None too when no Docker answers here."""
         try:
@@ -220,7 +232,9 @@ class Source:
             build_control_plane(fleet, engine, lambda line: now(f"building: {line.strip()}"))
 
     def close(self) -> None:
-        """Close the client."""
+        """Close the client and remove what was exported."""
+        if self._exports is not None:
+            self._exports.close()
         if self._engine is not None:
             self._engine.close()
 

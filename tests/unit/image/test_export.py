@@ -4,10 +4,12 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
-from dagfleet.image.export import ExportedImage, exported
+from dagfleet.image.export import ExportedImage, Exports
 
 pytestmark = pytest.mark.usefixtures("cache")
 LAYERS = [b"lowest" * 400, b"", b"top" * 1000]
@@ -46,7 +48,7 @@ class Engine:
 @pytest.fixture
 def image() -> Iterator[ExportedImage]:
     engine: Any = Engine()
-    with exported("etl:1", engine) as found:
+    with closing(Exports(engine)) as exports, exports.image("etl:1") as found:
         yield found
 
 
@@ -84,3 +86,24 @@ def test_a_repeated_layer_is_sent_once(image: ExportedImage) -> None:
     files = unpacked(image, [0, 3])
 
     assert list(files.values()).count(LAYERS[0]) == 1
+
+
+def test_hosts_that_lack_the_same_image_share_one_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine: Any = Engine()
+    asked, ask = [], engine.get_image
+
+    def counting(*arguments: Any, **options: Any) -> Iterator[bytes]:
+        asked.append(arguments)
+        return ask(*arguments, **options)
+
+    monkeypatch.setattr(engine, "get_image", counting)
+
+    def send(_host: int) -> bytes:
+        with exports.image("etl:1") as image:
+            return b"".join(image.stream([0, 1, 2, 3]))
+
+    with closing(Exports(engine)) as exports, ThreadPoolExecutor() as pool:
+        streams = list(pool.map(send, range(4)))
+    assert len(asked) == 1
+    assert len(set(streams)) == 1
+    assert len(streams[0]) > 0
