@@ -50,6 +50,8 @@ def slow():
 watched = {"schedules": [every_minute], "sensors": [every_moment]}
 defs = dg.Definitions.merge(defs, dg.Definitions(jobs=[slow], **watched))
 """
+STOP_SENSOR = "mutation ($id: String!) { stopSensor(id: $id) { __typename } }"
+STOP_SCHEDULE = "mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }"
 SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "etl"}
 START_SCHEDULE = """mutation ($selector: ScheduleSelector!) {
   startSchedule(scheduleSelector: $selector) { __typename ... on PythonError { message } } }"""
@@ -91,6 +93,11 @@ def as_before(fleet: DeployedFleet) -> Iterator[None]:
     assert last.code == 0, last.output + last.errors
 
 
+def deploy(fleet: DeployedFleet, image: str) -> None:
+    done = fleet.operator.run("deploy", "etl", "--image", image)
+    assert done.code == 0, done.output + done.errors
+
+
 def location_containers(fleet: DeployedFleet) -> dict[str, list[str]]:
     """The location's containers on each host, by image."""
     names = "docker ps --all --filter label=dagfleet.location=etl --format '{{.Names}} {{.Image}}'"
@@ -104,6 +111,14 @@ def serving(image: str) -> dict[str, list[str]]:
 def server_id(fleet: DeployedFleet) -> str | None:
     with fleet.plane() as plane:
         return next(each.server_id for each in plane.locations() if each.name == "etl")
+
+
+def switch_off(fleet: DeployedFleet) -> None:
+    """Code without a sensor that is on would fail its next tick."""
+    for document, name in ((STOP_SCHEDULE, "every_minute"), (STOP_SENSOR, "every_moment")):
+        with fleet.session() as session:
+            found = session.query(TICKS, {"selector": {**SELECTOR, "name": name}})["instigationStateOrError"]
+            session.query(document, {"id": found["id"]})
 
 
 def ticks(fleet: DeployedFleet, name: str) -> list[dict[str, Any]]:
@@ -148,8 +163,8 @@ def eventually(true: Callable[[], object], seconds: float = RUN_SECONDS) -> None
 def test_deploys_and_a_rollback_lose_no_call_and_no_tick(
     fleet: DeployedFleet, versions: dict[str, str]
 ) -> None:
-    first = fleet.operator.run("deploy", "etl", "--image", versions["2"])
-    assert first.code == 0, first.output + first.errors
+    deploy(fleet, versions["2"])
+    began = time.time()
     with fleet.session() as session:
         session.query(START_SCHEDULE, {"selector": {**SELECTOR, "scheduleName": "every_minute"}})
         session.query(START_SENSOR, {"selector": {**SELECTOR, "sensorName": "every_moment"}})
@@ -168,10 +183,12 @@ def test_deploys_and_a_rollback_lose_no_call_and_no_tick(
     assert all(count["done"] > 20 for count in counts.values()), counts
     assert wrong == []
     for name in ("every_minute", "every_moment"):
-        evaluated = ticks(fleet, name)
+        evaluated = [tick for tick in ticks(fleet, name) if tick["timestamp"] > began]
+        assert len(evaluated) > 1
         assert {tick["status"] for tick in evaluated} <= {"SKIPPED", "STARTED"}, evaluated
-    answered = [tick["skipReason"] for tick in reversed(ticks(fleet, "every_moment")) if tick["skipReason"]]
+    answered = [tick["skipReason"] for tick in reversed(evaluated) if tick["skipReason"]]
     assert re.fullmatch("2+3+2+", "".join(answered)), answered
+    switch_off(fleet)
     # The run that worked all the while had version 2's code, and has it to its end.
     with fleet.plane() as plane:
         assert plane.finished(run_id, timeout=RUN_SECONDS).status == "SUCCESS"
@@ -193,6 +210,7 @@ def test_after_them_nothing_is_left_to_apply_and_history_tells_who_did_what(
 def test_an_image_that_cannot_be_imported_leaves_the_old_one_serving(
     fleet: DeployedFleet, versions: dict[str, str]
 ) -> None:
+    deploy(fleet, versions["2"])
     before, file = server_id(fleet), (fleet.operator.folder / "fleet.yml").read_text()
     with constant_questions(fleet) as wrong:
         failed = fleet.operator.run("deploy", "etl", "--image", versions["broken"])
