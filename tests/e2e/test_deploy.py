@@ -248,7 +248,7 @@ def test_what_is_built_here_is_named_after_its_content_and_recorded(
     done = fleet.operator.run("deploy", "etl", "--build", str(tmp_path))
     assert done.code == 0, done.output + done.errors
     [image] = re.findall(
-        r"(?m)image: (dagfleet-lab/etl:[0-9a-f]{12})$", (fleet.operator.folder / "fleet.yml").read_text()
+        r"(?m)image: (dagfleet-lab/etl:sha-[0-9a-f]{12})$", (fleet.operator.folder / "fleet.yml").read_text()
     )
     assert location_containers(fleet) == serving(image)
     engine.images.remove(image, force=True)

@@ -40,7 +40,7 @@ def build_own(folder: Path, *, repository: str, progress: Callable[[str], None])
             for line in filter(str.strip, str(event.get("stream", "")).splitlines()):
                 lines.append(line)
                 progress(line)
-        name = f"{bare(repository)}:{image.removeprefix('sha256:')[:12]}"
+        name = f"{bare(repository)}:sha-{image.removeprefix('sha256:')[:12]}"
         engine.images.get(image).tag(name)
     except (APIError, BuildError) as error:
         last = "".join(f"\n    {line}" for line in lines[-_LAST_LINES:])
