@@ -22,7 +22,7 @@ touch "$DAGFLEET_FAILURES"
 # Distribution packages that a suite runs for real.
 packages() {
     case $1 in
-    component) echo haproxy postgresql pgbouncer openssl socat nftables iproute2 ;;
+    component) echo haproxy postgresql pgbouncer openssl socat nftables iproute2 age python3-psycopg2 ;;
     older) echo postgresql ;;
     docker) echo docker-registry haproxy openssh-server openssl ;;
     e2e) echo chromium openssl ;;

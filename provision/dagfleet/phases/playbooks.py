@@ -2,7 +2,10 @@
 
 import hashlib
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from dagfleet import __version__
 from dagfleet.phases.playing import play
@@ -38,14 +41,16 @@ class Hosts:
                 label = ""
 
 
+@dataclass(frozen=True)
 class Services:
     """PostgreSQL, code servers, processes, the control plane."""
 
-    title = "services"
+    title: str = "services"
+    variables: Mapping[str, object] = MappingProxyType({})
 
     def run(self, work: Work) -> None:
         """Run playbooks/services.yml."""
-        play(work, self.title, "services", hosts=work.unsettled)
+        play(work, self.title, "services", hosts=work.unsettled, variables=self.variables)
 
 
 class Record:

@@ -73,7 +73,8 @@ class Server:
 
     def load(self, dump: Path, *, owner: str, number: int) -> str:
         """Make a scratch database of a dump and return its name."""
-        name = f"{SCRATCH}{number}"
+        # A name of this process: PostgreSQL may still be at work for one that was killed.
+        name = f"{SCRATCH}{os.getpid()}_{number}"
         with self.connect("postgres") as cursor:
             statement = "CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0"
             cursor.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Identifier(owner)))

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from dagfleet_backup.errors import BackupError
 
-NAME = re.compile(r"^(?P<fleet>[a-z][a-z0-9-]*)-(?P<at>\d{8}T\d{6}Z)\.tar(?P<sealed>\.age)?$")
+NAME = re.compile(r"(?P<fleet>[a-z][a-z0-9-]*)-\d{8}T\d{6}Z\.tar(\.age)?")
 UNFINISHED = ".unfinished-"
 PATIENCE_SECONDS = 900
 
@@ -128,8 +128,11 @@ class Shelf:
         return gone
 
     def _ours(self, name: str) -> bool:
-        found = NAME.match(name)
-        return found is not None and found["fleet"] == self.fleet
+        found = NAME.fullmatch(name)
+        try:
+            return found is not None and found["fleet"] == self.fleet and bool(_moment(name))
+        except ValueError:
+            return False
 
     def _unusable(self, error: OSError) -> BackupError:
         return BackupError(
@@ -140,14 +143,17 @@ class Shelf:
 
 def described(path: Path) -> dict[str, Any]:
     """Return what a backup's name and size say."""
-    stem, _, ending = path.name.partition(".")
-    at = time.strptime(stem.rpartition("-")[2], "%Y%m%dT%H%M%SZ")
     return {
         "name": path.name,
-        "at": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", at),
+        "at": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", _moment(path.name)),
         "bytes": path.stat().st_size,
-        "encrypted": ending == "tar.age",
+        "encrypted": path.suffix == ".age",
     }
+
+
+def _moment(name: str) -> time.struct_time:
+    """Return when the backup of this name was begun, in UTC; raises ValueError for a day that never was."""
+    return time.strptime(name.partition(".")[0].rpartition("-")[2], "%Y%m%dT%H%M%SZ")
 
 
 def _locked(lock: int) -> bool:
