@@ -1,6 +1,7 @@
 """`dagfleet backup`: what the control host alone has, kept elsewhere and put back."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -236,7 +237,7 @@ def _key(identity: str | None, name: str) -> str:
             )
         return ""
     try:
-        text = click.get_text_stream("stdin").read() if identity == "-" else Path(identity).read_text()
+        text = sys.stdin.read() if identity == "-" else Path(identity).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"{identity} cannot be read: {error}", fix="name a file of age-keygen's"
@@ -251,8 +252,6 @@ def _key(identity: str | None, name: str) -> str:
 
 def _confirm(settings: Settings, fleet_file: "FleetFile", name: str, *, yes: bool) -> None:
     """Raise ConfigurationError unless the person has written the fleet's name, or a script said yes."""
-    import sys
-
     from dagfleet.errors import ConfigurationError
 
     if yes:

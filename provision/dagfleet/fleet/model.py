@@ -292,7 +292,7 @@ class Postgres(Part):
 
 
 class Backup(Part):
-    """Backups of the control host: its databases and the fleet's history. `dagfleet backup` makes them, too."""
+    """Backups of the control host: databases and the fleet's history. dagfleet backup makes them, too."""
 
     schedule: Schedule | None = Field(
         default=None,

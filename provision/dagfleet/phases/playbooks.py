@@ -3,7 +3,6 @@
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -41,16 +40,17 @@ class Hosts:
                 label = ""
 
 
-@dataclass(frozen=True)
 class Services:
-    """PostgreSQL, code servers, processes, the control plane."""
+    """PostgreSQL, code servers, processes, the control plane; `variables` come before all others."""
 
-    title: str = "services"
-    variables: Mapping[str, object] = MappingProxyType({})
+    title = "services"
+
+    def __init__(self, variables: Mapping[str, object] = MappingProxyType({})) -> None:
+        self._variables = variables
 
     def run(self, work: Work) -> None:
         """Run playbooks/services.yml."""
-        play(work, self.title, "services", hosts=work.unsettled, variables=self.variables)
+        play(work, self.title, "services", hosts=work.unsettled, variables=self._variables)
 
 
 class Record:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.component.backup.conftest import OTHER, Host
 
-MOMENTS = 7
+MOMENTS = 5
 
 
 def killed(host: Host, *arguments: str, after: float, number: int = signal.SIGKILL) -> int:
