@@ -14,6 +14,7 @@ from dagfleet.cli.certs import certs
 from dagfleet.cli.check import check
 from dagfleet.cli.completion import completion
 from dagfleet.cli.config import config
+from dagfleet.cli.deploy import deploy, rollback
 from dagfleet.cli.destroy import destroy
 from dagfleet.cli.doctor import doctor
 from dagfleet.cli.failure import guarded
@@ -41,6 +42,8 @@ class Root(Page):
             "doctor",
             "logs",
             "queue",
+            "deploy",
+            "rollback",
             "host",
             "certs",
             "image",
@@ -56,6 +59,7 @@ dagfleet init ops@10.0.1.1 ops@10.0.1.2    write a fleet.yml for two machines
 dagfleet check                             is everything ready? changes nothing
 dagfleet apply                             make it so; again: nothing changes
 dagfleet plan || echo changes pending      for scripts: exit 0 nothing, 2 something
+dagfleet deploy etl --image etl:1.4.3      calls and schedules notice nothing; back: dagfleet rollback etl
 dagfleet logs etl --follow                 what a location's code servers say
 dagfleet status --json | jq .locations     every reading command speaks JSON
 """
@@ -89,6 +93,8 @@ for command in (
     doctor,
     logs,
     queue,
+    deploy,
+    rollback,
     host,
     certs,
     image,

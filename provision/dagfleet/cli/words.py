@@ -16,6 +16,13 @@ def hosts(context: click.Context, parameter: click.Parameter, incomplete: str) -
     return _starting(incomplete, [*fleet.hosts] if fleet else [])
 
 
+def locations(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a location."""
+    del parameter
+    fleet = _fleet(context)
+    return _starting(incomplete, [*fleet.locations] if fleet else [])
+
+
 def parts(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a location or of a part of the control plane."""
     del parameter

@@ -18,6 +18,12 @@ def location_port(fleet: Fleet, name: str) -> int:
     return location_ports(fleet)[name]
 
 
+def slot_ports(fleet: Fleet, name: str) -> tuple[int, int]:
+    """Return the ports of a location's slots, blue and green: a new code server starts in the other."""
+    blue = location_port(fleet, name)
+    return blue, blue + 1
+
+
 def location_ports(fleet: Fleet) -> dict[str, int]:
     """Return the port of every location."""
     taken: dict[int, str] = {}

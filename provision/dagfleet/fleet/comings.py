@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dagfleet.errors import ConfigurationError
-from dagfleet.fleet.editing import with_host, without_host
+from dagfleet.fleet.editing import with_host, with_image, without_host
 from dagfleet.fleet.loading import FleetFile, parse_fleet
 from dagfleet.fleet.mistakes import did_you_mean
 from dagfleet.fleet.model import Ssh
@@ -90,6 +90,15 @@ def leaving(fleet_file: FleetFile, text: str, name: str) -> tuple[str, FleetFile
     changed = without_host(text, name)
     left = parse_fleet(changed, name=f"{fleet_file.path.name} without {name}", ask=lambda _: contract)
     return changed, FleetFile(fleet_file.path, left, contract=fleet_file.contract)
+
+
+def with_other_image(fleet_file: FleetFile, location: str, image: str) -> tuple[str, FleetFile]:
+    """Return the file's text in which a location has this image, and the fleet that it describes."""
+    text = fleet_file.path.read_text(encoding="utf-8")
+    changed = with_image(text, location, image)
+    contract = json.loads(fleet_file.contract)["fleet"] if fleet_file.contract else {}
+    parsed = parse_fleet(changed, name=f"{fleet_file.path.name} with {image}", ask=lambda _: contract)
+    return changed, FleetFile(fleet_file.path, parsed, contract=fleet_file.contract)
 
 
 def _label(text: str) -> tuple[str, str]:

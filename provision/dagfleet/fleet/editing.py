@@ -1,4 +1,4 @@
-"""Hosts come into fleet.yml and leave it; every comment and every other line stays as its owner wrote it."""
+"""Hosts come into fleet.yml and leave it, images change; all else stays as its owner wrote it."""
 
 import copy
 import io
@@ -48,6 +48,18 @@ def without_host(text: str, name: str) -> str:
             cuts.append(_removed(text, pool, values["hosts"].index(name)))
             values["hosts"].remove(name)
     return _checked(text, cuts, wanted, f"take host {name} out")
+
+
+def with_image(text: str, location: str, image: str) -> str:
+    """Return the text of a fleet file in which a location has another image.
+
+    Raises ConfigurationError where the file is written in a way that this cannot change.
+    """
+    wanted = copy.deepcopy(read_document(text).data)
+    wanted["locations"][location]["image"] = image
+    node = _child(_child(_child(_root(text), "locations"), location), "image")
+    cut = node.start_mark.index, node.end_mark.index, image
+    return _checked(text, [cut], wanted, f"give {location} another image")
 
 
 def _root(text: str) -> Node:

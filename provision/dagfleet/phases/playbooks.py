@@ -1,17 +1,15 @@
 """Phases that are one playbook each."""
 
-import hashlib
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
 from types import MappingProxyType
 
-from dagfleet import __version__
+from dagfleet.image.revision import revision
 from dagfleet.phases.playing import play
+from dagfleet.phases.releases import new_release
 from dagfleet.phases.settled import seals, settled
 from dagfleet.phases.work import Work
 from dagfleet.probe.history import Release, releases
-from dagfleet.probe.lock import here
 from dagfleet.probe.target import target
 
 
@@ -78,14 +76,9 @@ class Record:
 
     def _release(self, work: Work) -> Release:
         before = releases(target(work.fleet_file, work.fleet.control.host))
-        return Release(
-            number=before[-1].number + 1 if before else 1,
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-            by=here(),
-            command=work.lock.command,
-            version=__version__,
-            config=hashlib.sha256(work.fleet_file.path.read_bytes()).hexdigest()[:16],
-            seconds=round(time.monotonic() - work.started, 1),
+        return replace(
+            new_release(work, before),
             hosts=dict(work.changes),
             stopped=tuple(work.stopped),
+            revision=revision(work.fleet_file.directory),
         )

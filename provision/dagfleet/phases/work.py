@@ -62,6 +62,11 @@ class Work:
         return [host for host in self.hosts if host not in self.stopped]
 
     @property
+    def seconds(self) -> float:
+        """Return how long it has taken so far."""
+        return time.monotonic() - self.started
+
+    @property
     def unsettled(self) -> list[str]:
         """Return the hosts that the roles have to visit."""
         return [host for host in self.going if host not in self.settled]

@@ -30,6 +30,12 @@ class Release:
     seconds: float
     hosts: Mapping[str, int] = field(default_factory=dict)
     stopped: tuple[str, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
+    """The image of each location that has one, as fleet.yml names it."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """What those names stood for on the hosts, where that was asked."""
+    revision: str | None = None
+    """The git commit that fleet.yml was at, or the code that was built."""
 
     @property
     def when(self) -> datetime:

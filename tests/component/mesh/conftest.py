@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,11 @@ class Mesh:
     directory: Path
     ports: dict[str, int] = field(default_factory=dict)
     code_servers: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    @property
+    def slots(self) -> Path:
+        """Return the map of the slots that serve; all hosts share it here."""
+        return self.directory / "etc/dagfleet/slots.map"
 
     def tls(self, identity: str | None, *, store: str = "pki", authority: str = "mesh") -> ssl.SSLContext:
         """Return a client context showing `identity`; the server's name is not what these tests look at."""
@@ -107,13 +112,13 @@ def running_mesh(directory: Path, **ports: int) -> Iterator[Mesh]:
         "dagster",
         "postgres",
     )
-    mesh.ports = dict(zip(names, _free_ports(len(names)), strict=True)) | ports
+    mesh.ports = dict(zip(names, _free_ports(len(names)), strict=True)) | {"code-beta": _free_pair()} | ports
     _make_certificates(directory / "pki")
     _make_certificates(directory / "stranger")
     started: list[subprocess.Popen[bytes]] = []
     try:
         for host in ("beta", "gamma"):
-            mesh.code_servers[host] = _start_code_server(mesh.ports[f"code-{host}"], directory)
+            mesh.code_servers[host] = start_code_server(mesh.ports[f"code-{host}"], directory)
             started.append(mesh.code_servers[host])
         _render(mesh)
         started.extend(_start_haproxy(directory, host) for host in ADDRESSES)
@@ -122,7 +127,7 @@ def running_mesh(directory: Path, **ports: int) -> Iterator[Mesh]:
         yield mesh
     finally:
         for process in started:
-            _end(process)
+            end(process)
 
 
 def _free_ports(count: int) -> list[int]:
@@ -133,6 +138,15 @@ def _free_ports(count: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
+
+
+def _free_pair() -> int:
+    """Return the first of two free ports: a location's slots."""
+    while True:
+        first = _free_ports(1)[0]
+        with socket.socket() as second, suppress(OSError, OverflowError):
+            second.bind(("127.0.0.1", first + 1))
+            return first
 
 
 def _make_certificates(directory: Path) -> None:
@@ -183,6 +197,7 @@ def _render(mesh: Mesh) -> None:
         "mesh_database_port": ports["database"],
         "mesh_database_upstream": f"127.0.0.1:{ports['postgres']}",
         "mesh_docker_socket": str(mesh.directory / "docker.sock"),
+        "mesh_slots": str(mesh.slots),
     }
     pool = [{"host": h, "address": ADDRESSES[h], "port": ports["mesh"]} for h in ("beta", "gamma")]
     each: dict[str, dict[str, object]] = {
@@ -214,6 +229,8 @@ def _render(mesh: Mesh) -> None:
             ],
         },
     }
+    mesh.slots.parent.mkdir(parents=True)
+    mesh.slots.touch()
     for host, address in ADDRESSES.items():
         variables = (
             everywhere
@@ -244,7 +261,7 @@ def _start_haproxy(directory: Path, host: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(["haproxy", "-db", *arguments], stderr=log, start_new_session=True)
 
 
-def _start_code_server(port: int, directory: Path) -> "subprocess.Popen[bytes]":
+def start_code_server(port: int, directory: Path) -> "subprocess.Popen[bytes]":
     home = directory / f"dagster-{port}"
     home.mkdir()
     with (home / "log").open("wb") as log:
@@ -260,7 +277,7 @@ def _start_code_server(port: int, directory: Path) -> "subprocess.Popen[bytes]":
         )  # fmt: skip
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=10)

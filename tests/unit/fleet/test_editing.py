@@ -5,7 +5,7 @@ import difflib
 import pytest
 from dagfleet.errors import ConfigurationError
 from dagfleet.fleet import parse_fleet
-from dagfleet.fleet.editing import with_host, without_host
+from dagfleet.fleet.editing import with_host, with_image, without_host
 
 BLOCK = """\
 # The fleet of the weather team.
@@ -119,3 +119,30 @@ def test_a_host_whose_lines_others_refer_to_is_left_to_its_owner() -> None:
         without_host(text, "beta")
     assert "cannot take host beta out by itself" in refused.value.message
     assert "&anchor" in str(refused.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("text", "location", "after"),
+    [
+        (BLOCK, "etl", "    image: registry.example.com:5000/etl:2"),
+        (
+            BLOCK,
+            "ml",
+            "  ml: {hosts: [gamma, beta], image: registry.example.com:5000/etl:2, module: ml.defs}",
+        ),
+        (
+            FLOW,
+            "etl",
+            FLOW.splitlines()[-2].replace('"etl:1"', "registry.example.com:5000/etl:2"),
+        ),
+    ],
+)
+def test_another_image_changes_that_one_value(text: str, location: str, after: str) -> None:
+    new = with_image(text, location, "registry.example.com:5000/etl:2")
+    assert [line for line in changed(text, new) if line.startswith("+")] == [f"+{after}"]
+
+
+def test_an_image_that_two_locations_share_by_an_anchor_is_left_to_its_owner() -> None:
+    text = BLOCK.replace("image: etl:1", "image: &image etl:1").replace('image: "ml:1"', "image: *image")
+    with pytest.raises(ConfigurationError, match="give ml another image by itself"):
+        with_image(text, "ml", "ml:2")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dagfleet.derive.docker_ssh import over_ssh
-from dagfleet.derive.ports import location_port
+from dagfleet.derive.ports import slot_ports
 from dagfleet.probe.findings.finding import Finding, Subject
 from dagfleet.probe.report import HostReport, Listener, Privilege
 
@@ -37,7 +37,8 @@ def needs(subject: Subject) -> Iterable[Need]:
         yield Need(WEB_SERVER_PORT, "the web server behind it", loopback=True)
     yield Need(DATABASE_PORT, "the database", loopback=True)
     for location in fleet.locations_on(name):
-        yield Need(location_port(fleet, location), f"location {location}", loopback=True)
+        for port in slot_ports(fleet, location):
+            yield Need(port, f"location {location}", loopback=True)
 
 
 def ports(subject: Subject) -> Iterable[Finding]:

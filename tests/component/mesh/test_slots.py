@@ -1,0 +1,123 @@
+"""A code server is exchanged for the one in its other slot, through both HAProxies, while calls go on."""
+
+import importlib.machinery
+import importlib.util
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import ModuleType
+
+import pytest
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._grpc.client import DagsterGrpcClient
+
+from tests.component.mesh.conftest import ADDRESSES, ROOT, Mesh, end, running_mesh, start_code_server
+
+SCRIPT = ROOT / "roles/code_server/files/lib/code-server"
+
+
+@dataclass
+class Calls:
+    """Which server answered each call, and what calls that nobody answered said."""
+
+    answers: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """A mesh of its own: its code servers come and go."""
+    with running_mesh(tmp_path_factory.mktemp("slots")) as mesh:
+        yield mesh
+
+
+@pytest.fixture
+def script(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script of role code_server, whose HAProxy is beta's."""
+    monkeypatch.setenv("CODE_SERVER_ROOT", str(mesh.directory))
+    monkeypatch.setenv("CODE_SERVER_ADMIN_SOCKET", str(mesh.directory / "beta.sock"))
+    loader = importlib.machinery.SourceFileLoader("code_server", str(SCRIPT))
+    spec = importlib.util.spec_from_loader("code_server", loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def test_an_exchange_loses_no_call(mesh: Mesh, script: ModuleType) -> None:
+    blue_port = mesh.ports["code-beta"]
+    started = start_code_server(blue_port + 1, mesh.directory)
+    try:
+        green = _eventual_id("127.0.0.1", blue_port + 1)
+        blue = _eventual_id("127.0.0.1", blue_port)
+        with _constant_calls(mesh) as calls:
+            _wait_for(lambda: calls.answers[-20:] == [blue] * 20)
+            script.write_slots({"etl": "green"})
+            script.tell_haproxy("etl", "green")
+            _wait_for(lambda: calls.answers[-1] == green)
+            shut_down = script.SHUT_DOWN.replace(f":{script.PORT}'", f":{blue_port}'")
+            subprocess.run([sys.executable, "-c", shut_down], check=True, timeout=20)
+            assert mesh.code_servers["beta"].wait(timeout=20) == 0
+            seen = len(calls.answers)
+            _wait_for(lambda: len(calls.answers) > seen + 20)
+        assert calls.errors == []
+        # Once one has gone to the new server, none goes back.
+        assert set(calls.answers[calls.answers.index(green) :]) == {green}
+    finally:
+        end(started)
+
+
+def test_a_haproxy_that_does_not_know_the_map_is_not_switched(mesh: Mesh, script: ModuleType) -> None:
+    script.SLOTS = str(mesh.directory / "another.map")
+    with pytest.raises(script.Failed, match=r"HAProxy cannot switch: .*; bring its configuration up to date"):
+        script.tell_haproxy("etl", "green")
+
+
+@contextmanager
+def _constant_calls(mesh: Mesh) -> Iterator[Calls]:
+    """Ask for the server's id through the control plane's egress, as fast as it answers."""
+    calls, stop = Calls(), threading.Event()
+    client = DagsterGrpcClient(host=ADDRESSES["alpha"], port=mesh.ports["etl"])
+
+    def call() -> None:
+        while not stop.is_set():
+            try:
+                calls.answers.append(client.get_server_id(timeout=5))
+            except DagsterUserCodeUnreachableError as error:
+                calls.errors.append(str(error))
+
+    _eventual_id(ADDRESSES["alpha"], mesh.ports["etl"])
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield calls
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def _eventual_id(host: str, port: int) -> str:
+    client, found = DagsterGrpcClient(host=host, port=port), [""]
+
+    def ask() -> bool:
+        try:
+            found[0] = client.get_server_id(timeout=2)
+        except DagsterUserCodeUnreachableError:
+            return False
+        return True
+
+    _wait_for(ask)
+    return found[0]
+
+
+def _wait_for(ready: Callable[[], bool], seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, f"not so after {seconds} s"
+        time.sleep(0.02)

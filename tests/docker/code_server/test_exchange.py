@@ -1,0 +1,219 @@
+"""A code server is exchanged for another: no call is lost, and whatever goes wrong leaves one that serves."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import threading
+
+import pytest
+from dagster._grpc.client import DagsterGrpcClient
+
+from tests.docker.code_server.conftest import LOCATION, Host
+
+pytestmark = pytest.mark.timeout(600)
+# Each leaves something else behind; "" is the exchange that nobody kills.
+MOMENTS = [
+    ("run", "before"),
+    ("run", "after"),
+    ("rename", "before"),
+    ("rename", "after"),
+    ("update", "before"),
+    ("exec", "after"),
+    ("stop", "before"),
+    ("rm", "before"),
+]
+
+
+def test_the_first_server_is_made_and_then_left_alone(host: Host, images: dict[str, str]) -> None:
+    host.want(images["first"])
+    assert host.converge() == {LOCATION: ["it is not served yet"]}
+    made = host.containers()
+    assert host.converge() == {}
+    assert json.loads(host.script("check", LOCATION).stdout) == {}
+    assert host.containers() == made == {f"dagfleet-location-{LOCATION}": images["first"]}
+
+
+def test_check_tells_what_an_exchange_would_change_and_changes_nothing(
+    host: Host, images: dict[str, str]
+) -> None:
+    host.want(images["first"])
+    host.converge()
+    made = host.containers()
+    host.want(images["second"], arguments=["-f", "/location/definitions.py"])
+    assert json.loads(host.script("check", LOCATION).stdout) == {LOCATION: ["arguments", "image"]}
+    host.want(images["first"], drain_seconds=5)
+    assert json.loads(host.script("check", LOCATION).stdout) == {}
+    (host.root / f"etc/dagfleet/locations/{LOCATION}/environment").write_text("SECRET='changed'\n")
+    assert json.loads(host.script("check", LOCATION).stdout) == {LOCATION: ["its secrets"]}
+    assert host.containers() == made
+
+
+def test_no_call_is_lost_wherever_an_exchange_is_killed(host: Host, images: dict[str, str]) -> None:
+    host.want(images["first"])
+    host.converge()
+    wanted = images["first"]
+    with host.constant_calls() as calls:
+        for command, when in MOMENTS:
+            wanted = images["second"] if wanted == images["first"] else images["first"]
+            host.want(wanted)
+            killed = host.script("converge", LOCATION, KILL_AT=command, KILL_WHEN=when)
+            assert killed.returncode == -9, (command, when, killed.stderr)
+            host.converge()
+            assert host.serves(wanted), (command, when, host.containers())
+            assert calls.errors == [], (command, when)
+        assert host.converge() == {}
+    # One server after the other: whoever has handed over never answers again.
+    answered = list(dict.fromkeys(calls.answers))
+    assert len(answered) >= len(MOMENTS)
+    assert [each for each, _ in _runs(calls.answers)] == answered
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        pytest.param("broken", "stopped. Its last lines:(?s:.*)a_module_that_nobody_installed", id="import"),
+        pytest.param("hanging", "did not answer within 5 seconds", id="hangs"),
+        pytest.param("absent", "Image .*:absent of location .* is not on this host", id="no such image"),
+    ],
+)
+def test_an_image_that_does_not_serve_leaves_the_old_one_serving(
+    host: Host, images: dict[str, str], image: str, reason: str
+) -> None:
+    host.want(images["first"])
+    host.converge()
+    serving = host.containers()
+    with host.constant_calls() as calls:
+        host.want(images.get(image, f"{images['first'].partition(':')[0]}:absent"), start_seconds=5)
+        failed = host.script("converge", LOCATION)
+        assert failed.returncode == 1
+        assert re.search(reason, failed.stderr), failed.stderr
+        assert 'Traceback (most recent call last):\n  File "/usr' not in failed.stderr.partition("lines:")[0]
+    assert calls.errors == []
+    assert len(set(calls.answers)) == 1
+    assert host.containers() == serving
+
+
+def test_a_call_that_is_being_answered_is_finished_by_the_old_server(
+    host: Host, images: dict[str, str]
+) -> None:
+    host.want(images["first"])
+    host.converge()
+    client = DagsterGrpcClient(host="127.0.0.1", port=host.front)
+    numbers, half_way, go_on = [], threading.Event(), threading.Event()
+
+    def listen() -> None:
+        # More than what fits between the two: the server is still at it while nobody reads.
+        for answer in client.streaming_ping(sequence_length=400, echo="x" * 100_000):
+            numbers.append(answer["sequence_number"])
+            if len(numbers) == 20:
+                half_way.set()
+                go_on.wait(60)
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    assert half_way.wait(30)
+    host.want(images["second"])
+    exchange = threading.Thread(target=host.converge)
+    exchange.start()
+    before = client.get_server_id()
+    while client.get_server_id() == before:
+        assert exchange.is_alive()
+    go_on.set()
+    listener.join(60)
+    exchange.join(60)
+    assert numbers == list(range(400))
+    assert host.serves(images["second"])
+
+
+def test_a_switch_keeps_the_old_server_until_it_is_finished(host: Host, images: dict[str, str]) -> None:
+    host.want(images["first"])
+    host.converge()
+    client = DagsterGrpcClient(host="127.0.0.1", port=host.front)
+    old = client.get_server_id()
+    switched = host.script("switch", LOCATION, images["second"])
+    told = json.loads(switched.stdout)
+    assert (told["changed"], told["server"]) == (["image"], client.get_server_id())
+    assert told["image"].startswith("sha256:")
+    assert host.wanted["image"] == images["second"]
+    assert len(host.containers()) == 2
+    # The same command again finds nothing to do: an operator who was killed types it again.
+    assert json.loads(host.script("switch", LOCATION, images["second"]).stdout)["changed"] == []
+    host.script("switch", LOCATION, images["first"])
+    host.script("finish", LOCATION)
+    assert host.serves(images["first"])
+    assert client.get_server_id() != old
+
+
+def test_back_serves_from_the_old_server_as_if_nothing_had_been(host: Host, images: dict[str, str]) -> None:
+    host.want(images["first"])
+    host.converge()
+    wanted = host.wanted
+    client = DagsterGrpcClient(host="127.0.0.1", port=host.front)
+    old = client.get_server_id()
+    with host.constant_calls() as calls:
+        host.script("switch", LOCATION, images["second"])
+        back = host.script("back", LOCATION)
+        assert back.returncode == 0, back.stderr
+        assert "Started Dagster code server" in json.loads(back.stdout)[LOCATION]
+        assert client.get_server_id() == old
+        assert host.serves(images["first"])
+        # Where nobody waits there is no way back, and nothing to do.
+        assert json.loads(host.script("back", LOCATION).stdout) == {}
+    assert calls.errors == []
+    assert host.wanted == wanted
+    assert host.converge() == {}
+
+
+def test_an_old_image_goes_when_it_is_neither_among_the_last_nor_young(
+    host: Host, images: dict[str, str]
+) -> None:
+    tags = {number: f"{images['first']}-{number}" for number in range(3)}
+    for number in range(3):
+        _docker("tag", images["first"], tags[number])
+        host.want(tags[number], keep_images=2, keep_days=0 if number == 2 else 30)
+        host.converge()
+        if number == 1:
+            assert _present(tags) == [0, 1]
+    assert _present(tags) == [1, 2]
+    for tag in tags.values():
+        _docker("image", "rm", "--force", tag)
+
+
+def test_a_pull_that_hangs_is_given_up_and_touches_nothing(host: Host) -> None:
+    with socket.socket() as registry:
+        registry.bind(("127.0.0.1", 0))
+        registry.listen()
+        reference = f"127.0.0.1:{registry.getsockname()[1]}/etl:1"
+        failed = host.script("fetch", reference, "3")
+    assert failed.returncode == 1
+    assert failed.stderr == f"Pulling {reference} took longer than 3 seconds\n"
+
+
+def test_a_location_that_leaves_leaves_nothing(host: Host, images: dict[str, str]) -> None:
+    host.want(images["first"])
+    host.converge()
+    assert host.script("remove", LOCATION).returncode == 0
+    assert host.containers() == {}
+    assert list((host.root / "etc/dagfleet/code-servers").iterdir()) == []
+    assert (host.root / "etc/dagfleet/slots.map").read_text() == ""
+
+
+def _runs(answers: list[str]) -> list[tuple[str, int]]:
+    """Return each server with how often it answered in a row."""
+    found: list[tuple[str, int]] = []
+    for each in answers:
+        last = found[-1] if found and found[-1][0] == each else None
+        found = [*found[:-1], (each, last[1] + 1)] if last else [*found, (each, 1)]
+    return found
+
+
+def _docker(*arguments: str) -> int:
+    done = subprocess.run(["docker", *arguments], check=False, capture_output=True)
+    return done.returncode
+
+
+def _present(tags: dict[int, str]) -> list[int]:
+    return [number for number, tag in tags.items() if _docker("image", "inspect", tag) == 0]

@@ -1,0 +1,260 @@
+"""Another image for a location at work: no call and no tick is lost; what goes wrong leaves the old."""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from dagfleet.control.plane import JobSelector
+
+from tests.e2e.deployed import IMAGE, ON_DEMO, DeployedFleet
+from tests.e2e.pair import says, start
+from tests.e2e.traffic import under_load
+
+pytestmark = pytest.mark.skipif(ON_DEMO, reason="the demo's location is not ours to exchange")
+HOSTS = ("beta", "gamma")
+RUN_SECONDS = 240
+# What a version has besides the practice location: somebody to notice when it is not there for a moment.
+MORE = """
+import time
+import dagster as dg
+
+
+@dg.schedule(job=automation.daily_weather, cron_schedule="* * * * *")
+def every_minute(_context):
+    return dg.SkipReason("{version}")
+
+
+@dg.sensor(job=automation.daily_weather, minimum_interval_seconds=1)
+def every_moment(_context):
+    time.sleep(2)
+    return dg.SkipReason("{version}")
+
+
+@dg.op
+def sleep():
+    time.sleep(30)
+
+
+@dg.job
+def slow():
+    sleep()
+
+
+more = dg.Definitions(jobs=[slow], schedules=[every_minute], sensors=[every_moment])
+defs = dg.Definitions.merge(defs, more)
+"""
+SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "etl"}
+START_SCHEDULE = """mutation ($selector: ScheduleSelector!) {
+  startSchedule(scheduleSelector: $selector) { __typename ... on PythonError { message } } }"""
+START_SENSOR = """mutation ($selector: SensorSelector!) {
+  startSensor(sensorSelector: $selector) { __typename ... on PythonError { message } } }"""
+TICKS = """query ($selector: InstigationSelector!) {
+  instigationStateOrError(instigationSelector: $selector) { __typename ... on InstigationState {
+    id selectorId ticks(limit: 500) { status timestamp skipReason error { message } } } } }"""
+STOP_SENSOR = "mutation ($id: String!) { stopSensor(id: $id) { __typename } }"
+STOP_SCHEDULE = "mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }"
+
+
+@pytest.fixture(scope="module")
+def versions(
+    fleet: DeployedFleet, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """Images of the location: two that serve, one that cannot be imported."""
+    assert fleet
+    texts = {name: MORE.replace("{version}", name) for name in ("2", "3")}
+    texts["broken"] = "import a_module_that_nobody_installed\n"
+    names = {}
+    for name, text in texts.items():
+        folder = tmp_path_factory.mktemp(f"version-{name}")
+        (folder / "more.py").write_text(text)
+        (folder / "Dockerfile").write_text(
+            f"FROM {IMAGE}\nCOPY more.py /tmp/more.py\n"
+            "RUN cat /tmp/more.py >>\"$(python -c 'import etl; print(etl.__path__[0])')/defs.py\"\n"
+        )
+        names[name] = f"{IMAGE}-{name}"
+        engine.images.build(path=str(folder), tag=names[name], rm=True)
+    yield names
+    for name in names.values():
+        engine.images.remove(name, force=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_before(fleet: DeployedFleet) -> Iterator[None]:
+    """Leave the fleet as other tests expect it."""
+    yield
+    last = fleet.operator.run("deploy", "etl", "--image", IMAGE, "--wait", "90s")
+    assert last.code == 0, last.output + last.errors
+
+
+def location_containers(fleet: DeployedFleet) -> dict[str, list[str]]:
+    """The location's containers on each host, by image."""
+    names = "docker ps --all --filter label=dagfleet.location=etl --format '{{.Names}} {{.Image}}'"
+    return {host: fleet.sh(host, names).splitlines() for host in HOSTS}
+
+
+def serving(image: str) -> dict[str, list[str]]:
+    return {host: [f"dagfleet-location-etl {image}"] for host in HOSTS}
+
+
+def server_id(fleet: DeployedFleet) -> str | None:
+    with fleet.plane() as plane:
+        return next(each.server_id for each in plane.locations() if each.name == "etl")
+
+
+def ticks(fleet: DeployedFleet, name: str) -> list[dict[str, Any]]:
+    """What a schedule or sensor did, the latest first."""
+    with fleet.session() as session:
+        found = session.query(TICKS, {"selector": {**SELECTOR, "name": name}})["instigationStateOrError"]
+    assert found["__typename"] == "InstigationState", found
+    return list(found["ticks"])
+
+
+@contextmanager
+def constant_questions(fleet: DeployedFleet) -> Iterator[list[str]]:
+    """Ask the web server for its locations all the time; yields what was ever wrong with an answer."""
+    wrong: list[str] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with fleet.plane() as plane:
+            while not stop.is_set():
+                try:
+                    wrong.extend(f"{each}" for each in plane.locations() if not each.loaded)
+                except Exception as error:
+                    wrong.append(repr(error))
+                time.sleep(0.1)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield wrong
+    finally:
+        stop.set()
+        thread.join()
+
+
+def eventually(true: Callable[[], object], seconds: float = RUN_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not so within {seconds} s"
+        time.sleep(0.5)
+
+
+def test_deploys_and_a_rollback_lose_no_call_and_no_tick(
+    fleet: DeployedFleet, versions: dict[str, str]
+) -> None:
+    first = fleet.operator.run("deploy", "etl", "--image", versions["2"])
+    assert first.code == 0, first.output + first.errors
+    with fleet.session() as session:
+        for document, name in ((START_SCHEDULE, "every_minute"), (START_SENSOR, "every_moment")):
+            session.query(
+                document,
+                {
+                    "selector": {
+                        **SELECTOR,
+                        f"{document.split('(')[1].split('Selector')[0].strip('$')}Name": name,
+                    }
+                },
+            )
+    eventually(lambda: ticks(fleet, "every_moment"))
+    with fleet.plane() as plane:
+        run_id = plane.launch(JobSelector("etl", "slow"))
+        eventually(lambda: plane.run(run_id).status == "STARTED")
+    with under_load(fleet) as calls, constant_questions(fleet) as wrong:
+        for arguments in (["deploy", "etl", "--image", versions["3"]], ["rollback", "etl"]):
+            done = fleet.operator.run(*arguments)
+            assert done.code == 0, done.output + done.errors
+            seen = len(ticks(fleet, "every_moment"))
+            eventually(lambda before=seen: len(ticks(fleet, "every_moment")) > before + 1)
+    counts = json.loads(calls.result(timeout=60))
+    assert not {name: count["failed"] for name, count in counts.items() if count["failed"]}
+    assert all(count["done"] > 20 for count in counts.values()), counts
+    assert wrong == []
+    for name in ("every_minute", "every_moment"):
+        evaluated = ticks(fleet, name)
+        assert {tick["status"] for tick in evaluated} <= {"SKIPPED", "STARTED"}, evaluated
+    answered = [tick["skipReason"] for tick in reversed(ticks(fleet, "every_moment")) if tick["skipReason"]]
+    assert re.fullmatch("2+3+2+", "".join(answered)), answered
+    # The run that worked all the while had version 2's code, and has it to its end.
+    with fleet.plane() as plane:
+        assert plane.finished(run_id, timeout=RUN_SECONDS).status == "SUCCESS"
+    assert location_containers(fleet) == serving(versions["2"])
+
+
+def test_after_them_nothing_is_left_to_apply_and_history_tells_who_did_what(
+    fleet: DeployedFleet, versions: dict[str, str]
+) -> None:
+    planned = fleet.operator.run("plan")
+    assert planned.code == 0, planned.output + planned.errors
+    assert f"image: {versions['2']}" in (fleet.operator.folder / "fleet.yml").read_text()
+    releases = fleet.operator.run("history", "--json").json
+    assert [each["command"].split()[1] for each in releases[-3:]] == ["deploy", "deploy", "rollback"]
+    assert [each["images"]["etl"] for each in releases[-3:]] == [versions[name] for name in ("2", "3", "2")]
+    assert releases[-1]["digests"] == releases[-3]["digests"] != releases[-2]["digests"]
+
+
+def test_an_image_that_cannot_be_imported_leaves_the_old_one_serving(
+    fleet: DeployedFleet, versions: dict[str, str]
+) -> None:
+    before, file = server_id(fleet), (fleet.operator.folder / "fleet.yml").read_text()
+    with constant_questions(fleet) as wrong:
+        failed = fleet.operator.run("deploy", "etl", "--image", versions["broken"])
+    assert failed.code == 1, failed.output
+    assert "ModuleNotFoundError: No module named 'a_module_that_nobody_installed'" in failed.errors
+    assert "beta serves as before" in failed.errors
+    assert wrong == []
+    assert server_id(fleet) == before
+    assert (fleet.operator.folder / "fleet.yml").read_text() == file
+    assert location_containers(fleet) == serving(versions["2"])
+
+
+@pytest.mark.parametrize("moment", ["deploy +beta", "verify "])
+def test_a_deploy_that_is_killed_is_finished_by_the_same_command(
+    fleet: DeployedFleet, versions: dict[str, str], moment: str
+) -> None:
+    now = (fleet.operator.folder / "fleet.yml").read_text()
+    wanted = versions["3"] if f"image: {versions['2']}" in now else versions["2"]
+    with constant_questions(fleet) as wrong:
+        deploy = start(fleet, "deploy", "etl", "--image", wanted)
+        deploy.until(says(moment))
+        deploy.kill()
+        again = fleet.operator.run("deploy", "etl", "--image", wanted, "--wait", "90s")
+    assert again.code == 0, again.output + again.errors
+    assert wrong == []
+    assert location_containers(fleet) == serving(wanted)
+    planned = fleet.operator.run("plan")
+    assert planned.code == 0, planned.output + planned.errors
+
+
+def test_what_is_built_here_is_named_after_its_content_and_recorded(
+    fleet: DeployedFleet, engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nLABEL built=here\n")
+    done = fleet.operator.run("deploy", "etl", "--build", str(tmp_path))
+    assert done.code == 0, done.output + done.errors
+    [image] = re.findall(
+        r"(?m)image: (dagfleet-lab/etl:[0-9a-f]{12})$", (fleet.operator.folder / "fleet.yml").read_text()
+    )
+    assert location_containers(fleet) == serving(image)
+    engine.images.remove(image, force=True)
+
+
+def test_bad_input_is_answered_before_anything_is_touched(fleet: DeployedFleet) -> None:
+    for arguments, fact in (
+        (["deploy", "elt"], 'no location is named "elt"'),
+        (["deploy", "etl", "--image", "dagfleet-lab/etl"], "has no tag, so it means latest"),
+        (["deploy", "reporting", "--image", "x:1"], "location reporting runs as a process and has no image"),
+        (["rollback", "etl", "4711"], "release 4711 has no image of etl on record"),
+        (["deploy", "etl", "--build", "/etc"], "/etc has no Dockerfile"),
+    ):
+        refused = fleet.operator.run(*arguments)
+        assert refused.code == 3, refused.output + refused.errors
+        assert fact in refused.errors, refused.errors
+        assert "Traceback" not in refused.errors
