@@ -1,6 +1,7 @@
 """Phases that put a backup back: the fleet is applied first, its control plane made but not started."""
 
 import json
+import shlex
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -26,6 +27,10 @@ _CONTAINERS = ("dagfleet-daemon", "dagfleet-web", "dagfleet-admin")
 _RUNNING = "docker ps --format '{{.Names}}' --filter name='^/dagfleet-(daemon|web|admin)$'"
 # Everybody's way to the database is PgBouncer; without it nobody writes to what is being replaced.
 _STOP = f"docker stop --time 20 {' '.join(_CONTAINERS)} >/dev/null && systemctl stop pgbouncer.service"
+# The Python that `dagster` runs with is not always the one named python.
+_IN_ITS_PYTHON = (
+    'python=$(sed -n "1s/^#! *//p" "$(command -v dagster)" | grep python) || python=python3; exec $python -'
+)
 # Runs write to the database that goes. What they would write to the one that comes, it does not know of.
 _END_RUNS = """\
 if command -v docker >/dev/null; then
@@ -137,7 +142,8 @@ class Restore:
         with work.progress.working(self.title, "ending runs that were in flight"):
             _start(work, ["dagfleet-admin"])
             _at_control(work, "docker exec dagfleet-admin dagster instance migrate >/dev/null")
-            answer = _at_control(work, "docker exec --interactive dagfleet-admin python -", stdin=script)
+            ending = f"docker exec --interactive dagfleet-admin sh -c {shlex.quote(_IN_ITS_PYTHON)}"
+            answer = _at_control(work, ending, stdin=script)
             lost = json.loads(answer.strip().splitlines()[-1])
             _start(work, _CONTAINERS)
         text = f"of the backup's runs {lost['failed']} were in progress and failed"

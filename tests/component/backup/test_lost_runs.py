@@ -26,6 +26,8 @@ def test_no_restored_run_stays_in_flight_and_each_says_why(source: Host, empty: 
             said = [entry.message for entry in instance.all_logs(run.run_id)]
             assert any("was restored from a backup" in text for text in said), said
         done = [status for status in before.values() if status == "SUCCESS"]
-        assert len(done) == len([run for run in instance.get_runs() if run.status is dg.DagsterRunStatus.SUCCESS])
+        assert len(done) == len(
+            [run for run in instance.get_runs() if run.status is dg.DagsterRunStatus.SUCCESS]
+        )
 
         assert end_lost_runs(instance) == {"failed": 0, "canceled": 0}
