@@ -34,9 +34,12 @@ def storage_secrets(fleet: Fleet) -> dict[str, SecretTemplate]:
 
 
 def container_environment(fleet: Fleet, location: Location) -> dict[str, str]:
-    """Return the plain environment of a location's containers; it can be seen in `docker inspect`."""
+    """Return the plain environment of a location's containers; it can be seen in `docker inspect`.
+
+    The image is not in it: the control plane's files stay as they are when a location gets another one.
+    """
     password = {"PGPASSFILE": f"{CONTAINER_FILES}/pgpass"} if has_database(fleet) else {}
-    return {**password, "DAGSTER_CURRENT_IMAGE": location.image or "", **_plain(location)}
+    return {**password, **_plain(location)}
 
 
 def process_environment(fleet: Fleet, name: str) -> dict[str, str]:

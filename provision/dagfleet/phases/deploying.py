@@ -51,14 +51,16 @@ class Deploy:
             self._fetch(work)
         servers: dict[str, str] = {}
         try:
-            for host in work.hosts:
-                servers[host] = self._switch(work, host)
+            # What has served before is known to; anything else shows itself on one host first.
+            for hosts in [work.hosts] if self.pushes is None else [[host] for host in work.hosts]:
+                servers |= self._switch(work, hosts)
             self._shown(work, next(iter(servers.values())))
             if self.write.before != self.write.after:
                 self.write.run(work)
         except (DagfleetError, KeyboardInterrupt) as error:
             # The one after them may have been exchanged although its answer was lost.
-            self._back(work, work.hosts[: len(servers) + 1], error)
+            asked_so_far = work.hosts if self.pushes is None else work.hosts[: len(servers) + 1]
+            self._back(work, asked_so_far, error)
             raise
 
     def _fetch(self, work: Work) -> None:
@@ -76,23 +78,26 @@ class Deploy:
             text = " · ".join(texts) or "the hosts have it already"
         else:
             with work.progress.working("images", f"pulling {self.image}"):
-                self._on(
-                    work, work.hosts, f"fetch {shlex.quote(self.image)} {PULL_SECONDS}", PULL_SECONDS + 30
-                )
+                command = f"fetch {shlex.quote(self.image)} {PULL_SECONDS}"
+                asked(work, work.hosts, command, PULL_SECONDS + 30)
             text = f"{', '.join(work.hosts)} {'has' if len(work.hosts) == 1 else 'have'} {self.image}"
         work.progress.line("images", text, time.monotonic() - started)
 
-    def _switch(self, work: Work, host: str) -> str:
-        """Exchange the server on one host and return the new one's id."""
+    def _switch(self, work: Work, hosts: list[str]) -> dict[str, str]:
+        """Exchange the servers on these hosts and return the new ones' ids."""
         started = time.monotonic()
-        with work.progress.working(self.title, f"{host}: starting {self.image} beside the server that works"):
+        names = ", ".join(hosts)
+        with work.progress.working(
+            self.title, f"{names}: starting {self.image} beside the server that works"
+        ):
             command = f"switch {self.location} {shlex.quote(self.image)}"
-            answer = self._on(work, [host], command, EXCHANGE_SECONDS)[host]
-        self.digests[self.location] = answer["image"]
-        self.exchanged |= bool(answer["changed"])
-        what = "serves, the old server waits" if answer["changed"] else "serves already"
-        work.progress.line(self.title, f"{host}  {self.image} {what}", time.monotonic() - started)
-        return str(answer["server"])
+            answers = asked(work, hosts, command, EXCHANGE_SECONDS)
+        self.digests[self.location] = answers[hosts[0]]["image"]
+        changed = any(answer["changed"] for answer in answers.values())
+        self.exchanged |= changed
+        what = "serves, the old server waits" if changed else "serves already"
+        work.progress.line(self.title, f"{names}  {self.image} {what}", time.monotonic() - started)
+        return {host: str(answer["server"]) for host, answer in answers.items()}
 
     def _shown(self, work: Work, server: str) -> None:
         """Wait until the web server shows the location as this server loaded it."""
@@ -111,7 +116,7 @@ class Deploy:
     def _back(self, work: Work, hosts: Sequence[str], error: BaseException) -> None:
         """Serve from the old servers again, and say so with the error."""
         try:
-            answers = self._on(work, hosts, f"back {self.location}", EXCHANGE_SECONDS)
+            answers = asked(work, hosts, f"back {self.location}", EXCHANGE_SECONDS)
         except DagfleetError as failed:
             error.add_note(
                 f"{', '.join(hosts)} may serve {self.image} still: {failed.message}. "
@@ -122,9 +127,6 @@ class Deploy:
         lines = next((answer[self.location] for answer in answers.values() if answer.get(self.location)), "")
         if lines:
             error.add_note(lines)
-
-    def _on(self, work: Work, hosts: Sequence[str], command: str, seconds: int) -> dict[str, dict[str, str]]:
-        return asked(work, hosts, command, seconds)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -166,10 +166,19 @@ def test_runs_get_plain_values_and_the_mount_of_secret_ones(home: Path) -> None:
     config = yaml.safe_load((home / "dagster.yaml").read_text())["run_launcher"]["config"]
     etl = config["locations"]["etl"]
     assert "PLAIN=a=b {{ c }}" in etl["env_vars"]
-    assert "DAGSTER_CURRENT_IMAGE=etl:1" in etl["env_vars"]
     assert not [value for value in etl["env_vars"] if "PASSWORD" in value]
     assert "/etc/dagfleet/locations/etl:/run/dagfleet/location:ro" in etl["container_kwargs"]["volumes"]
     assert "reporting" not in config["locations"]
+
+
+def test_another_image_of_a_location_leaves_the_control_planes_files_as_they_are(tmp_path: Path) -> None:
+    texts = set()
+    for image in ("etl:1", "etl:2"):
+        folder = tmp_path / image[-1]
+        folder.mkdir()
+        home = write(folder, fleet_with(locations=LOCATIONS.replace("etl:1", image)))
+        texts.add((home / "dagster.yaml").read_text())
+    assert len(texts) == 1
 
 
 def test_the_url_of_an_external_postgres_stays_out_of_the_file(

@@ -128,7 +128,6 @@ def test_a_code_server_gets_plain_and_secret_environment_apart() -> None:
     assert etl["arguments"] == ["-m", "etl.defs", "-a", "defs", "--location-name", "etl"]
     assert etl["environment"] == {
         "PGPASSFILE": "/run/dagfleet/location/pgpass",
-        "DAGSTER_CURRENT_IMAGE": "etl:1",
         "PLAIN": "{{ text }}",
     }
     assert etl["secret_environment"] == {"PASSWORD": "{{ lookup('dagfleet_secret', 'warehouse') }}"}
