@@ -27,7 +27,8 @@ def sentences() -> Iterator[str]:
     for path in (REPOSITORY / "roles").rglob("tasks/*.yml"):
         yield re.sub(r"\s+", " ", re.sub(r"\{\{.*?\}\}", "…", path.read_text(), flags=re.DOTALL))
     for path in filter(Path.is_file, (REPOSITORY / "roles").rglob("files/lib/*")):
-        yield re.sub(r"\$\(.*?\)|\$\w+", "…", path.read_text())
+        # Shell, and Python that formats with %.
+        yield re.sub(r"\$\(.*?\)|\$\w+|%[sd]", "…", path.read_text())
 
 
 def test_every_error_on_the_page_is_one_that_the_program_can_print() -> None:
