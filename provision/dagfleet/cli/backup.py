@@ -196,7 +196,7 @@ def restore(
             phases += [Services(variables={STARTED: False}), Restore(chosen)]
         else:
             phases.append(phase)
-    command = f"dagfleet backup restore {source} --force"
+    command = f"dagfleet backup restore {source} --force" + (f" --identity {identity}" if identity else "")
     with working(settings, fleet_file, list(fleet_file.fleet.hosts), log="restore", command=command) as work:
         work.wait = wait
         work.accept_new_host_keys = accept_new_host_keys

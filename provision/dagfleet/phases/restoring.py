@@ -26,7 +26,14 @@ STARTED = "control_plane_started"
 _CONTAINERS = ("dagfleet-daemon", "dagfleet-web", "dagfleet-admin")
 _RUNNING = "docker ps --format '{{.Names}}' --filter name='^/dagfleet-(daemon|web|admin)$'"
 # Everybody's way to the database is PgBouncer; without it nobody writes to what is being replaced.
-_STOP = f"docker stop --time 20 {' '.join(_CONTAINERS)} >/dev/null && systemctl stop pgbouncer.service"
+# Asked to stop it would wait for the last session, and code servers elsewhere hold theirs for good.
+_STOP = f"""\
+set -e
+docker stop --time 20 {" ".join(_CONTAINERS)} >/dev/null
+systemctl stop --no-block pgbouncer.service
+systemctl kill --signal=TERM pgbouncer.service 2>/dev/null || true
+systemctl stop pgbouncer.service
+"""
 # The Python that `dagster` runs with is not always the one named python.
 _IN_ITS_PYTHON = (
     'python=$(sed -n "1s/^#! *//p" "$(command -v dagster)" | grep python) || python=python3; exec $python -'

@@ -72,10 +72,7 @@ def test_an_encrypted_one_needs_the_key_and_a_locked_key_is_told_from_a_wrong_on
     assert "not encrypted" not in say("create", host=host)[1]
     code, _, errors = say("verify", host=host)
     assert code == 3
-    assert (
-        "name the file with its recipient's secret key: --identity FILE" in errors.lower()[:400]
-        or "--identity" in errors
-    )
+    assert "Name the file with its recipient's secret key: --identity FILE" in errors
     key = tmp_path / "key"
     key.write_text("-----BEGIN AGE ENCRYPTED FILE-----\n")
     code, _, errors = say("verify", "--identity", str(key), host=host)
@@ -104,7 +101,7 @@ def test_what_the_program_says_is_said_with_its_next_step(say: Say, source: Host
     assert errors.startswith("alpha: PostgreSQL, database gone: ")
     code, _, errors = say("copy", "prod-20200101T000000Z.tar")
     assert code == 1
-    assert "See which there are: dagfleet backup list" in errors or "dagfleet backup list" in errors
+    assert "See which there are: dagfleet backup list" in errors
 
 
 def test_a_host_that_was_never_applied_is_told_from_one_without_backups(say: Say, tmp_path: Path) -> None:
