@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,8 +19,8 @@ BACKUP_NETWORK = NETWORK + 2 if os.environ.get("E2E_NETWORK") else 52
 # What the daemon writes all the time says nothing about a fleet.
 ROWS = """
 for table in runs event_logs run_tags jobs instigators job_ticks asset_keys snapshots; do
-    runuser -u postgres -- psql --no-psqlrc -Atp 6431 dagster -c "SELECT '$table ' || t::text FROM $table t" | sort
-done
+    echo "SELECT '$table ' || t::text FROM $table t;"
+done | runuser -u postgres -- psql --no-psqlrc -Atp 6431 -v ON_ERROR_STOP=1 dagster
 """
 
 
@@ -44,12 +43,6 @@ class Kept(DeployedFleet):
     def ends(self, run_id: str) -> str:
         with self.plane() as plane:
             return plane.finished(run_id, timeout=180).status
-
-    def until(self, run_id: str, status: str) -> None:
-        deadline = time.monotonic() + 120
-        while (now := self.status(run_id)) != status:
-            assert time.monotonic() < deadline, now
-            time.sleep(0.2)
 
 
 def well(done: Result) -> Result:
@@ -110,7 +103,6 @@ def test_a_new_control_host_becomes_the_same_fleet_and_no_run_stays_in_flight(ke
     working = kept.launch("2015-02-01")
     container = f"dagster-run-{working[:8]}-1"
     kept.sh("beta", f"for try in $(seq 600); do docker pause {container} && exit; sleep 0.1; done; exit 1")
-    kept.until(working, "STARTED")
     well(kept.operator.run("queue", "pause", "host", "beta"))
     waiting = kept.launch("2015-03-01")
     releases = well(kept.operator.run("history", "--json")).json
