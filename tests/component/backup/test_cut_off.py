@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,18 +12,30 @@ import pytest
 
 from tests.component.backup.conftest import OTHER, Host
 
-MOMENTS = 5
+Moment = Callable[[], object]
 
 
-def killed(host: Host, *arguments: str, after: float, number: int = signal.SIGKILL) -> int:
+def killed(host: Host, *arguments: str, at: Moment, number: int = signal.SIGKILL) -> int:
+    """Run it until that moment has come, or it has ended; its exit code."""
     process = subprocess.Popen(
         host.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=host.environment, start_new_session=True,
     )  # fmt: skip
-    time.sleep(after)
+    while process.poll() is None and not at():
+        time.sleep(0.002)
     process.send_signal(number)
     process.communicate(timeout=60)
     return process.returncode
+
+
+def there(host: Host, pattern: str) -> Moment:
+    """A moment: an unfinished file is there."""
+    return lambda: list(host.directory.glob(f".unfinished-*{pattern}"))
+
+
+def database(host: Host, begins: str, count: int = 1) -> Moment:
+    """A moment: so many databases have names that begin so."""
+    return lambda: len([name for name in host.known_databases() if name.startswith(begins)]) >= count
 
 
 def children(host: Host) -> list[str]:
@@ -39,18 +51,17 @@ def children(host: Host) -> list[str]:
     return found
 
 
-def took(host: Host, *arguments: str) -> float:
-    started = time.monotonic()
-    host.well(*arguments)
-    return time.monotonic() - started
-
-
 def test_a_backup_that_is_killed_leaves_whole_ones_only_and_the_next_tidies_up(source: Host) -> None:
     host = replace(source, keep=50)
-    whole = took(host, "create")
-    ended = {killed(host, "create", after=whole * part / MOMENTS) for part in range(1, MOMENTS)}
-    assert -signal.SIGKILL in ended
-    deadline = time.monotonic() + 10
+    moments = [
+        there(host, ""),
+        there(host, "/dagster.dump"),
+        there(host, "/warehouse.dump"),
+        there(host, "/*.tar"),
+    ]
+    ended = [killed(host, "create", at=moment) for moment in moments]
+    assert ended[0] == -signal.SIGKILL
+    deadline = time.monotonic() + 30
     while children(host):
         assert time.monotonic() < deadline, children(host)
         time.sleep(0.05)
@@ -62,9 +73,10 @@ def test_a_backup_that_is_killed_leaves_whole_ones_only_and_the_next_tidies_up(s
 
 
 def test_a_backup_that_is_terminated_tidies_up_itself(source: Host) -> None:
-    whole = took(source, "create")
-    assert killed(source, "create", after=whole / 2, number=signal.SIGTERM) == 128 + signal.SIGTERM
+    ended = killed(source, "create", at=there(source, "/dagster.dump"), number=signal.SIGTERM)
+    assert ended == 128 + signal.SIGTERM
     assert not list(source.directory.glob(".unfinished-*"))
+    assert source.well("list") == []
 
 
 def test_a_restore_that_is_killed_leaves_the_old_databases_or_the_new_and_works_again(
@@ -73,24 +85,23 @@ def test_a_restore_that_is_killed_leaves_the_old_databases_or_the_new_and_works_
     made = source.well("create")["name"]
     source.send_to(empty, made)
     wanted = source.rows()
-
-    def fresh() -> dict[str, list[str]]:
-        empty.make_empty()
-        empty.ask("CREATE TABLE mine AS SELECT 1 AS x", OTHER)
-        return empty.rows()
-
-    old = fresh()
-    whole = took(empty, "restore", made)
-    seen = set()
-    for part in range(1, MOMENTS):
-        fresh()
-        killed(empty, "restore", made, after=whole * part / MOMENTS)
+    empty.ask("CREATE TABLE mine AS SELECT 1 AS x", OTHER)
+    old = empty.rows()
+    moments = [
+        there(empty, ""),
+        database(empty, "dagfleet_scratch_"),
+        database(empty, "dagfleet_scratch_", 2),
+        database(empty, "dagfleet_replaced_"),
+    ]
+    seen = []
+    for moment in moments:
+        killed(empty, "restore", made, "--force", at=moment)
         now = empty.rows()
-        assert now in (old, wanted), part
-        seen.add("new" if now == wanted else "old")
-        empty.well("restore", made, "--force")
-        assert empty.rows() == wanted
-    assert "old" in seen
+        assert now in (old, wanted)
+        seen.append("new" if now == wanted else "old")
+    assert seen[0] == "old"
+    empty.well("restore", made, "--force")
+    assert empty.rows() == wanted
 
 
 @pytest.fixture

@@ -23,7 +23,13 @@ def start(command: Sequence[str], **arguments: Any) -> subprocess.Popen[bytes]:
 def run(command: Sequence[str], *, environment: dict[str, str] | None = None) -> None:
     """Run a program to its end; raises BackupError with its last words."""
     process = start(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
-    _, errors = process.communicate()
+    try:
+        _, errors = process.communicate()
+    except BaseException:
+        # Before its directory is removed, so that it puts nothing more into it.
+        process.kill()
+        process.wait()
+        raise
     if process.returncode:
         raise BackupError(f"{command[0].rpartition('/')[2]} stopped: {said(errors)}")
 
