@@ -121,7 +121,8 @@ class Restore:
                 told = backups.ask("restore", *self.source.arguments(), stdin=self.source.identity.encode())
         except DagfleetError as error:
             with suppress(DagfleetError):
-                _start(work, running)
+                # Containers that the apply has made anew were not started by it, but their fleet is at work.
+                _start(work, running or (_CONTAINERS if backups.runs() else []))
                 error.add_note("The database is as it was.")
             raise
         work.changes[control] = work.changes.get(control, 0) + 1
