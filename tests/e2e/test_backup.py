@@ -74,7 +74,10 @@ def kept(
     try:
         well(operator.run("lab", "up"))
         well(operator.run("apply", "-y"))
-        yield Kept(operator=operator, engine=engine)
+        fleet = Kept(operator=operator, engine=engine)
+        yield fleet
+        # A machine in which something stands still cannot be removed.
+        fleet.sh("beta", "docker ps -q --filter status=paused | xargs -r docker unpause || true")
     finally:
         if os.environ.get("KEEP_FLEET") != "1":
             operator.run("lab", "down")
