@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dagster_postgres.auth import PgTokenProvider
 
 TABLE = "compute_log_batches"
-# IF NOT EXISTS does not keep apart two sessions that create the same name at once: one fails in the catalogue.
+# IF NOT EXISTS does not keep apart two sessions that create one name at once: one fails in the catalogue.
 _LOCK_CREATION = f"SELECT pg_advisory_xact_lock(hashtext('{TABLE}'))"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS compute_log_batches (

@@ -47,8 +47,8 @@ def slow():
     sleep()
 
 
-more = dg.Definitions(jobs=[slow], schedules=[every_minute], sensors=[every_moment])
-defs = dg.Definitions.merge(defs, more)
+watched = {"schedules": [every_minute], "sensors": [every_moment]}
+defs = dg.Definitions.merge(defs, dg.Definitions(jobs=[slow], **watched))
 """
 SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "etl"}
 START_SCHEDULE = """mutation ($selector: ScheduleSelector!) {
@@ -58,8 +58,6 @@ START_SENSOR = """mutation ($selector: SensorSelector!) {
 TICKS = """query ($selector: InstigationSelector!) {
   instigationStateOrError(instigationSelector: $selector) { __typename ... on InstigationState {
     id selectorId ticks(limit: 500) { status timestamp skipReason error { message } } } } }"""
-STOP_SENSOR = "mutation ($id: String!) { stopSensor(id: $id) { __typename } }"
-STOP_SCHEDULE = "mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }"
 
 
 @pytest.fixture(scope="module")
@@ -153,16 +151,8 @@ def test_deploys_and_a_rollback_lose_no_call_and_no_tick(
     first = fleet.operator.run("deploy", "etl", "--image", versions["2"])
     assert first.code == 0, first.output + first.errors
     with fleet.session() as session:
-        for document, name in ((START_SCHEDULE, "every_minute"), (START_SENSOR, "every_moment")):
-            session.query(
-                document,
-                {
-                    "selector": {
-                        **SELECTOR,
-                        f"{document.split('(')[1].split('Selector')[0].strip('$')}Name": name,
-                    }
-                },
-            )
+        session.query(START_SCHEDULE, {"selector": {**SELECTOR, "scheduleName": "every_minute"}})
+        session.query(START_SENSOR, {"selector": {**SELECTOR, "sensorName": "every_moment"}})
     eventually(lambda: ticks(fleet, "every_moment"))
     with fleet.plane() as plane:
         run_id = plane.launch(JobSelector("etl", "slow"))

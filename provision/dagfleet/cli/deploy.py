@@ -119,7 +119,7 @@ def exchange(
     with working(settings, fleet_file, hosts, log=log, command=again) as work:
         work.wait = wait
         deployed = Deploy(location=location, image=image, write=write, pushes=pushes)
-        record = RecordDeploy(deployed=deployed, revision=revision)
+        record = RecordDeploy(deployed=deployed, before=settings.fleet_file(), revision=revision)
         run(work, [Lock(), deployed, record, Finish(location=location), Done()])
 
 

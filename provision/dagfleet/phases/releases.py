@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dagfleet import __version__
+from dagfleet.derive.host_vars import host_vars
 from dagfleet.errors import ConfigurationError, DagfleetError, UnreachableError
+from dagfleet.image import artifacts
 from dagfleet.phases.deploying import Deploy
 from dagfleet.phases.work import Work
 from dagfleet.probe.history import FILE, Release, releases
@@ -17,7 +19,23 @@ from dagfleet.probe.survey import on_each
 from dagfleet.probe.target import target
 
 if TYPE_CHECKING:
+    from dagfleet.fleet import FleetFile
     from dagfleet.probe.connection import Connection
+
+# What a host notes about itself (role base) names the description that it was made from. Only where that was
+# the one before the deploy is it the new one now; elsewhere something else waits for its apply.
+_NOTE = """
+import json, os, sys, time
+path, (old, new, who) = "/etc/dagfleet/facts.json", sys.argv[1:]
+known = json.load(open(path))
+if known.get("config_hash") == old:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    known.update(config_hash=new, applied_at=now, applied_by=who)
+    with open(path + ".next", "w") as file:
+        file.write(json.dumps(known, indent=4, sort_keys=True) + "\\n")
+    os.chmod(path + ".next", 0o644)
+    os.replace(path + ".next", path)
+"""
 
 
 def earlier(known: Sequence[Release], location: str, image: str, *, number: int | None = None) -> Release:
@@ -48,6 +66,8 @@ class RecordDeploy:
     """Writes the deploy down on the control host; one that changed nothing is none."""
 
     deployed: Deploy
+    before: "FleetFile"
+    """What the fleet was to be before the deploy."""
     revision: str | None = None
     title: str = "record"
 
@@ -55,6 +75,7 @@ class RecordDeploy:
         """Raise UnreachableError when the control host is gone; the location serves all the same."""
         if not (self.deployed.exchanged or work.touched):
             return
+        self._note(work)
         control = target(work.fleet_file, work.fleet.control.host)
         release = replace(
             new_release(work, releases(control)),
@@ -67,6 +88,16 @@ class RecordDeploy:
         if isinstance(answer, UnreachableError):
             raise answer
         work.release = release.number
+
+    def _note(self, work: Work) -> None:
+        """Let the hosts know the description that they are made from now."""
+
+        def note(connection: "Connection") -> None:
+            name = connection.target.name
+            old, new = (_description(each, name) for each in (self.before, work.fleet_file))
+            connection.run(f"python3 -c {shlex.quote(_NOTE)} {old} {new} {shlex.quote(here())}")
+
+        on_each([target(work.fleet_file, host) for host in work.hosts], note)
 
 
 def new_release(work: Work, before: Sequence[Release]) -> Release:
@@ -81,6 +112,11 @@ def new_release(work: Work, before: Sequence[Release]) -> Release:
         seconds=round(work.seconds, 1),
         images={name: each.image for name, each in work.fleet.locations.items() if each.image},
     )
+
+
+def _description(fleet_file: "FleetFile", host: str) -> str:
+    record: dict[str, str] = host_vars(fleet_file.fleet, host, artifacts(fleet_file))["base_record"]
+    return record["config_hash"]
 
 
 def _append(connection: "Connection", line: str) -> None:
