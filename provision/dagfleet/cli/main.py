@@ -9,6 +9,7 @@ import click
 
 from dagfleet import __version__
 from dagfleet.cli.apply import apply
+from dagfleet.cli.backup import backup
 from dagfleet.cli.certs import certs
 from dagfleet.cli.check import check
 from dagfleet.cli.completion import completion
@@ -46,6 +47,7 @@ class Root(Page):
             "host",
             "certs",
             "image",
+            "backup",
             "history",
             "lock",
             "destroy",
@@ -96,6 +98,7 @@ for command in (
     host,
     certs,
     image,
+    backup,
     history,
     lock,
     destroy,

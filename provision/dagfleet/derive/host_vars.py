@@ -18,6 +18,7 @@ from dagfleet.derive.networks import (
 )
 from dagfleet.derive.ports import location_ports
 from dagfleet.derive.services import (
+    backup_vars,
     code_server_vars,
     control_plane_vars,
     postgres_vars,
@@ -43,6 +44,7 @@ def host_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, A
         **docker_ssh_vars(fleet, host_name),
         **mesh_vars(fleet, host_name),
         **(postgres_vars(fleet) if is_control else {}),
+        **(backup_vars(fleet) if is_control else {}),
         **(control_plane_vars(fleet, artifacts) if is_control else {}),
         **(
             code_server_vars(fleet, host_name, artifacts)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dagfleet import __version__
 from dagfleet.derive.artifacts import Artifacts
 from dagfleet.derive.docker_ssh import LAUNCHER_FILES, over_ssh
 from dagfleet.derive.environment import (
@@ -45,6 +46,20 @@ def postgres_vars(fleet: Fleet) -> dict[str, Any]:
         "postgres_pgbouncer_port": DATABASE_PORT,
         "postgres_pool_size": pool,
         "postgres_max_connections": pool * len(passwords) + 10,
+    }
+
+
+def backup_vars(fleet: Fleet) -> dict[str, Any]:
+    """Return the variables of role `backup`, for the control host."""
+    databases = ["dagster", *fleet.postgres.databases] if has_database(fleet) else []
+    return {
+        "backup_fleet_name": fleet.name,
+        "backup_databases": [{"name": name, "user": name} for name in databases],
+        "backup_schedule": fleet.backup.schedule,
+        "backup_keep": fleet.backup.keep,
+        "backup_directory": fleet.backup.directory,
+        "backup_recipient": fleet.backup.recipient or "",
+        "backup_versions": {"dagster": fleet.dagster.version, "dagfleet": __version__},
     }
 
 

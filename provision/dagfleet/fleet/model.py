@@ -8,6 +8,7 @@ from dagfleet.fleet.values import (
     Address,
     Command,
     DatabaseName,
+    Directory,
     DnsName,
     DockerAccess,
     EnvironmentName,
@@ -19,6 +20,8 @@ from dagfleet.fleet.values import (
     Name,
     PinnedImage,
     Port,
+    Recipient,
+    Schedule,
     SecretKey,
     SecretReference,
     Source,
@@ -288,6 +291,28 @@ class Postgres(Part):
     )
 
 
+class Backup(Part):
+    """Backups of the control host: databases and the fleet's history. dagfleet backup makes them, too."""
+
+    schedule: Schedule | None = Field(
+        default=None,
+        description="When one is made, as in systemd's OnCalendar; by hand only when absent.",
+        examples=['"03:15"', '"Mon..Fri 22:00"'],
+    )
+    keep: Whole = Field(
+        default=7, ge=1, le=1000, description="How many stay; the oldest go once a new one is complete."
+    )
+    directory: Directory = Field(
+        default="/var/backups/dagfleet", description="Where they lie on the control host."
+    )
+    recipient: Recipient | None = Field(
+        default=None,
+        description="Public key of age that they are encrypted for; its secret key is no business of the "
+        "control host's.",
+        examples=["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
+    )
+
+
 class Admission(Part):
     """What a run must pass to be queued. A refused run ends as FAILURE and says by which rule."""
 
@@ -405,6 +430,7 @@ class Fleet(Part):
     firewall: Firewall = Field(default=Firewall(), description="Who may reach the fleet's own ports.")
     pki: Pki = Field(default=Pki(), description="The fleet's own certificate authorities.")
     postgres: Postgres = Field(default=Postgres(), description="Dagster's storage.")
+    backup: Backup = Field(default=Backup(), description="Backups of the control host.")
     compute_logs: ComputeLogs = Field(default=ComputeLogs(), description="What steps print.")
     queue: Queue = Field(default=Queue(), description="The run queue.")
     secrets: dict[SecretKey, Secret] = Field(default={}, description="Where secrets come from, by name.")

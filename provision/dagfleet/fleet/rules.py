@@ -196,6 +196,8 @@ def _postgres(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield ("postgres",), "mode external needs url: secret://NAME"
         if postgres.get("databases"):
             yield ("postgres", "databases"), "Dagfleet makes databases in mode managed only; take this out"
+        if data.get("backup") is not None:
+            yield ("backup",), "with postgres.mode external its owner backs the server up; take this out"
     elif postgres.get("url") is not None:
         yield ("postgres", "url"), "only mode external has a url; set mode: external, or take this out"
 

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import shlex
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -22,6 +23,12 @@ IMAGE = re.compile(
     r"^(?P<name>[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+(?=/))?(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*)"
     r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?$"
 )
+
+# Bech32, as age-keygen prints it.
+RECIPIENT = re.compile(r"^age1[02-9ac-hj-np-z]{58}$")
+SECRET_KEY_OF_AGE = "AGE-SECRET-KEY-"  # noqa: S105 -- how one begins
+# What systemd.time(7) makes calendar events of; whether it is one is asked on the host.
+SCHEDULE = re.compile(r"^[A-Za-z0-9 ,.:*/~_+-]{1,100}$")
 
 RESERVED_HOSTS = frozenset({"gateway", "launcher", "reader", "web", "db", "localhost"}) | {
     # Names of Ansible groups.
@@ -223,6 +230,35 @@ def _memory(value: str) -> str:
     return value.lower()
 
 
+def _schedule(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError('is a number to YAML; write it in quotes, such as "03:15"')
+    if not isinstance(value, str) or not SCHEDULE.fullmatch(value):
+        raise ValueError('is no time; write "03:15", or another OnCalendar text of systemd')
+    return value
+
+
+def _directory(value: str) -> str:
+    path = PurePosixPath(value)
+    # systemd and Ansible each have their own idea of blanks, quotes and percent signs.
+    if not re.fullmatch(r"/[A-Za-z0-9._/-]+", value) or ".." in path.parts or len(path.parts) < 3:
+        raise ValueError(
+            f'"{value}" cannot hold backups; write the whole path of a directory of its own, such as '
+            "/srv/backups"
+        )
+    return str(path)
+
+
+def _recipient(value: str) -> str:
+    if value.upper().startswith(SECRET_KEY_OF_AGE):
+        raise ValueError(
+            "this is the secret key, which belongs to nobody here; write the public one, age1..."
+        )
+    if not RECIPIENT.fullmatch(value):
+        raise ValueError(f'"{value}" is no public key of age; write the line that age-keygen -y prints')
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME.pattern})]
 HostName = Annotated[str, AfterValidator(_host_name)]
 LocationName = Annotated[str, AfterValidator(_location_name)]
@@ -242,6 +278,11 @@ SecretReference = Annotated[
 PinnedImage = Annotated[str, AfterValidator(_pinned_image)]
 SourcePath = Annotated[str, AfterValidator(_source_path)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+Schedule = Annotated[str, BeforeValidator(_schedule)]
+Directory = Annotated[str, AfterValidator(_directory)]
+Recipient = Annotated[
+    str, AfterValidator(_recipient), Field(json_schema_extra={"pattern": RECIPIENT.pattern})
+]
 Memory = Annotated[str, AfterValidator(_memory)]
 Whole = Annotated[int, Field(strict=True)]
 WebCertificate = Annotated[str, AfterValidator(_web_certificate)]

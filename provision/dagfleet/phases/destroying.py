@@ -68,6 +68,10 @@ class End:
                 f"{'':9}The database's data stays on {control}, in /var/lib/postgresql, for the next apply.\n"
                 f"{'':9}Remove it with: dagfleet destroy --data"
             )
+        if fleet.postgres.mode == "managed":
+            work.progress.say(
+                f"{'':9}Backups stay on {control}, if there are any, in {fleet.backup.directory}."
+            )
         work.progress.say(
             f"{'':9}{work.fleet_file.path.name}, the authorities' keys and the secrets stay here, in "
             f"{work.fleet_file.state}."

@@ -1,6 +1,8 @@
 """Phases that are one playbook each."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from dagfleet.image.revision import revision
 from dagfleet.phases.playing import play
@@ -37,13 +39,16 @@ class Hosts:
 
 
 class Services:
-    """PostgreSQL, code servers, processes, the control plane."""
+    """PostgreSQL, code servers, processes, the control plane; `variables` come before all others."""
 
     title = "services"
 
+    def __init__(self, variables: Mapping[str, object] = MappingProxyType({})) -> None:
+        self._variables = variables
+
     def run(self, work: Work) -> None:
         """Run playbooks/services.yml."""
-        play(work, self.title, "services", hosts=work.unsettled)
+        play(work, self.title, "services", hosts=work.unsettled, variables=self._variables)
 
 
 class Record:

@@ -54,7 +54,7 @@ databases() {
 
 {
     files
-    dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' docker.io docker-ce haproxy nftables pgbouncer postgresql
+    dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' age docker.io docker-ce haproxy nftables pgbouncer postgresql
     accounts
     units
     nft --stateless list table inet dagfleet
