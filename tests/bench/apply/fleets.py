@@ -34,6 +34,7 @@ class Fleet:
 
     def __init__(self, folder: Path, size: int) -> None:
         self._folder = folder
+        self.state = folder / ".dagfleet"
         self._name = f"bench-{size}"
         shutil.copytree(
             ROOT / "inventory/lab", folder, ignore=shutil.ignore_patterns(".dagfleet", "__pycache__")
@@ -47,10 +48,10 @@ class Fleet:
         wanted = yaml.load(ROOT / "inventory/lab/fleet.yml")
         ssh = wanted["hosts"]["alpha"]["ssh"]
         workers = [f"worker-{number}" for number in range(1, size)]
-        self._hosts = {name: f"{NETWORK}.{last}" for last, name in enumerate(("alpha", *workers), start=11)}
+        self.hosts = {name: f"{NETWORK}.{last}" for last, name in enumerate(("alpha", *workers), start=11)}
         wanted["name"] = self._name
         wanted["hosts"] = {
-            name: {"address": address, "ssh": dict(ssh)} for name, address in self._hosts.items()
+            name: {"address": address, "ssh": dict(ssh)} for name, address in self.hosts.items()
         }
         wanted["locations"] = {"etl": {**wanted["locations"]["etl"], "hosts": workers}}
         wanted["firewall"]["operators"] = [f"{NETWORK}.1"]
@@ -59,8 +60,8 @@ class Fleet:
     @contextmanager
     def machines(self) -> Iterator[None]:
         """Bring up a machine for each host; remove them all in the end."""
-        self.dagfleet("lab", "up")
         try:
+            self.dagfleet("lab", "up")
             yield
         finally:
             self.dagfleet("lab", "down")
@@ -74,18 +75,17 @@ class Fleet:
         command = [str(BINARIES / "ansible-playbook"), "-i", ".", str(ROOT / "playbooks/site.yml")]
         return self._timed(command, 0, ANSIBLE_CONFIG=str(self._folder / "plain.cfg"))
 
-    def floor(self) -> float:
-        """Do nothing on each host over SSH, on all at once; return the seconds."""
-        state = self._folder / ".dagfleet"
+    def floor(self, hosts: int | None = None) -> float:
+        """Do nothing over SSH on the first so many hosts, or on each, on all at once; return the seconds."""
         command = [
-            "ssh", "-F", "none", "-i", str(state / "lab/id_ed25519"), "-o", "BatchMode=yes",
-            "-o", f"UserKnownHostsFile={state / 'known_hosts'}",
+            "ssh", "-F", "none", "-i", str(self.state / "lab/id_ed25519"), "-o", "BatchMode=yes",
+            "-o", f"UserKnownHostsFile={self.state / 'known_hosts'}",
         ]  # fmt: skip
         began = time.monotonic()
-        with ThreadPoolExecutor(len(self._hosts)) as pool:
+        with ThreadPoolExecutor(len(self.hosts)) as pool:
             entered = [
                 pool.submit(subprocess.run, [*command, f"ops@{address}", "true"], check=True)
-                for address in self._hosts.values()
+                for address in [*self.hosts.values()][:hosts]
             ]
             for host in entered:
                 host.result()
