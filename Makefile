@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e test-fleets test-upstream molecule bench-queue bench-launch bench-mesh bench-apply bench-deploy docs clean
+.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e test-fleets test-upstream molecule bench-queue bench-launch bench-mesh bench-apply bench-check bench-deploy docs clean
 SHELL := /bin/bash
 
 # Tools of the project's own environment first: Ansible starts `ansible-config`, Molecule starts `ansible-playbook`.
@@ -65,6 +65,9 @@ bench-mesh: setup  ## Measure what the mesh adds to gRPC, Docker and SQL, and SS
 
 bench-apply: setup  ## Measure check, plan, apply and a host more on fleets of 3 and 8 hosts; about 20 minutes
 	@.venv/bin/python -m tests.bench.apply
+
+bench-check: setup  ## Measure check of 1 host and of 20; two minutes
+	@.venv/bin/python -m tests.bench.check
 
 bench-deploy: setup  ## Measure a deploy, a rollback and the push of a changed layer to three hosts
 	@.venv/bin/python -m tests.bench.deploy

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Molecule on the practice machines, offline.
 # usage: scripts/molecule.sh test              the usual scenarios, from nothing and back
-#        scripts/molecule.sh test SCENARIO     one by its name, also debian_11, debian_13 or fleet
+#        scripts/molecule.sh test SCENARIO     one by its name, also debian_13 or fleet
 #        scripts/molecule.sh converge ROLE     converge one role again and keep its machine
 #        scripts/molecule.sh verify ROLE       verify what is there
 #        scripts/molecule.sh destroy ROLE      remove its machine

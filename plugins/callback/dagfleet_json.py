@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import signal
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,6 +22,7 @@ description:
 """
 
 TAIL_CHARACTERS = 4000
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _KEPT = ("msg", "stderr", "stdout", "module_stderr", "module_stdout", "rc", "cmd", "reason")
 
 
@@ -27,6 +32,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "dagfleet_json"
+
+    def __init__(self) -> None:
+        super().__init__()
+        if operator := os.environ.get("DAGFLEET_OPERATOR"):
+            _end_with(int(operator))
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """A play begins."""
@@ -89,6 +99,18 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
 
     def _emit(self, event: str, **values: Any) -> None:
         self._display.display(json.dumps({"event": event, **values}, default=str))
+
+
+def _end_with(operator: int) -> None:
+    """Have the kernel interrupt this process as Ctrl-C would when its parent, the operator's, is killed.
+
+    The lock's lease is over in seconds; a task that somebody else's apply would meet may take minutes. Where
+    there is no such request, Ansible ends when it has nobody to tell of the task's end.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+    if os.getppid() != operator:
+        sys.exit("dagfleet is gone")
 
 
 def _by_name_on_host(diff: Any) -> list[Any]:

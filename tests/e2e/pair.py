@@ -1,13 +1,14 @@
 """The smallest fleet: a control host and a host that runs containers, and ways to disturb its operator."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +17,8 @@ import yaml
 
 from tests.e2e.deployed import APPLY_SECONDS, NETWORK, DeployedFleet, Operator, own_image
 
+# Ansible and mitogen begin sessions of their own; what they have in their environment they keep.
+MARK = "E2E_STARTED_BY"
 PAIR_NETWORK = NETWORK + 1 if os.environ.get("E2E_NETWORK") else 21
 # Transient units and those of timers come and go by themselves; an invocation id tells a restart.
 STATE = """
@@ -44,7 +47,7 @@ class Pair(DeployedFleet):
         """Everything that an apply writes: /etc with hashes, what runs since when, containers, images."""
         return {host: self.sh(host, STATE).splitlines() for host in self.ADDRESSES}
 
-    @contextmanager
+    @contextlib.contextmanager
     def file_with(self, old: str, new: str) -> Iterator[None]:
         """Have fleet.yml say something else for a while."""
         path = self.operator.folder / "fleet.yml"
@@ -74,6 +77,7 @@ class Working:
     """A command at work: what it has said and logged so far."""
 
     process: subprocess.Popen[str]
+    mark: str
     logs: Path
     said: list[str] = field(default_factory=list)
 
@@ -100,15 +104,12 @@ class Working:
         self.process.wait()
 
     def orphans(self) -> list[str]:
-        """The processes of its session that still work."""
+        """What it has started and still works, also what began a session of its own."""
         found = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rpartition(")")[2].split()
-                if int(fields[3]) == self.process.pid and fields[0] != "Z":
-                    found.append(stat.with_name("cmdline").read_text().replace("\0", " "))
-            except OSError:
-                continue
+        for environment in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if f"{MARK}={self.mark}\0" in environment.read_text(errors="replace"):
+                    found.append(environment.with_name("cmdline").read_text().replace("\0", " "))
         return found
 
     def ended(self) -> tuple[int, str, str]:
@@ -119,7 +120,8 @@ class Working:
 
 def start(fleet: DeployedFleet, *arguments: str) -> Working:
     """Start a command and follow what it says."""
-    working = Working(fleet.operator.start(*arguments), fleet.operator.state / "logs")
+    mark = str(uuid.uuid4())
+    working = Working(fleet.operator.start(*arguments, **{MARK: mark}), mark, fleet.operator.state / "logs")
     stdout = working.process.stdout
     assert stdout is not None
     # communicate() must find it read to its end by us.

@@ -22,6 +22,7 @@ def check(settings: Settings, limit: tuple[str, ...], accept_new_host_keys: bool
     from dagfleet.cli.checked import checked, print_json, print_table
     from dagfleet.phases.meeting import accept_new
     from dagfleet.probe.target import target
+    from dagfleet.probe.units import count
 
     path = settings.fleet_path()
     fleet_file = settings.fleet_file()
@@ -29,7 +30,7 @@ def check(settings: Settings, limit: tuple[str, ...], accept_new_host_keys: bool
     targets = [target(fleet_file, name) for name in selected_hosts(fleet_file, limit)]
     if accept_new_host_keys:
         accept_new(targets, settings.messages if as_json else terminal)
-    with terminal.working("check", f"asking {len(targets)} hosts"):
+    with terminal.working("check", f"asking {count(len(targets), 'host')}"):
         result = checked(fleet_file.fleet, targets)
     if as_json:
         print_json(fleet_file.fleet, result, terminal)

@@ -4,7 +4,6 @@ import json
 import textwrap
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from dagfleet.cli.terminal import WIDTH, Terminal
 from dagfleet.derive.ways import Way, ways
 from dagfleet.errors import EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, UnreachableError
 from dagfleet.pki import inspect
+from dagfleet.probe.connection import Connection
 from dagfleet.probe.findings import Finding, Level, examine
 from dagfleet.probe.findings.certificates import leaves
 from dagfleet.probe.reach import State, reach, unreached
@@ -62,11 +62,18 @@ class Checked:
 def checked(fleet: "Fleet", targets: Sequence[Target]) -> Checked:
     """Survey the hosts and examine what they say."""
     started = time.monotonic()
-    with ThreadPoolExecutor(1) as pool:
-        tried = pool.submit(reach, targets, ways(fleet))
-        found = survey(targets)
+    wanted: dict[str, list[Way]] = {name: [] for name in fleet.hosts}
+    for way in ways(fleet):
+        wanted[way.host].append(way)
+    tried: dict[Way, State] = {}
+
+    def attempt(connection: Connection) -> None:
+        tried.update(reach(connection, wanted[connection.target.name]))
+
+    # Logging in is most of what a host costs the operator: once for both questions.
+    found = survey(targets, also=attempt)
     findings = examine(fleet, found.reports)
-    for finding in unreached(tried.result(), found.reports):
+    for finding in unreached(tried, found.reports):
         if finding.host in findings:
             findings[finding.host].insert(0, finding)
     return Checked(
@@ -75,7 +82,7 @@ def checked(fleet: "Fleet", targets: Sequence[Target]) -> Checked:
         unreachable=found.unreachable,
         findings=findings,
         seconds=time.monotonic() - started,
-        ways=tried.result(),
+        ways={way: tried[way] for mine in wanted.values() for way in mine if way in tried},
     )
 
 

@@ -128,7 +128,7 @@ def _packaging(location: str, values: Mapping[str, Any], *, bare_host: str | Non
                 f'"{bare_host}" has docker: none; say what it installs, requirements: [./{location}]',
             )
     else:
-        if values.get("requirements") is not None:
+        if values.get("requirements"):
             yield (
                 (*here, "requirements"),
                 "hosts with Docker install nothing; put the packages into the image",

@@ -29,12 +29,15 @@ CACHED = (
 )  # fmt: skip
 
 # What other releases of Debian cache besides: where one package became two.
-CACHED_BESIDES = {"bullseye": (), "bookworm": (), "trixie": ("docker-cli",)}
+CACHED_BESIDES = {"bookworm": (), "trixie": ("docker-cli",)}
 
 # Pause and memory limits of a machine must reach the containers inside it, so its dockerd places them
 # under the machine's own cgroup. Only cgroup v1 names a freezer hierarchy; v2 nests by itself.
+# Docker from 26.0.2 on starts no container whose IPv6 it cannot switch off. In a container /proc/sys is
+# read-only, so these machines have to be told not to mind.
 DOCKER_DROP_IN = """\
 [Service]
+Environment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1
 ExecStart=
 ExecStart=/bin/sh -c 'parent=$$(sed -n "s/^[0-9]*:freezer://p" /proc/1/cgroup); \
 exec /usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock \

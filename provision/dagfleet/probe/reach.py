@@ -1,16 +1,13 @@
 """Tries ways from hosts to each other: does a packet come back, whoever listens there?"""
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dagfleet.derive.ways import Way
-from dagfleet.errors import UnreachableError
 from dagfleet.probe.findings.finding import Finding, Level
 from dagfleet.probe.report import HostReport
-from dagfleet.probe.survey import on_each
-from dagfleet.probe.target import Target
 
 if TYPE_CHECKING:
     from dagfleet.probe.connection import Connection
@@ -40,24 +37,12 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
-def reach(targets: Sequence[Target], wanted: Iterable[Way]) -> dict[Way, State]:
-    """Try the ways that begin at these hosts; those of a host that cannot be asked are left out."""
-    by_host: dict[str, list[Way]] = {}
-    for way in wanted:
-        by_host.setdefault(way.host, []).append(way)
-
-    def ask(connection: "Connection") -> list[str]:
-        mine = by_host[connection.target.name]
-        return connection.run(script(mine)).stdout.splitlines()
-
-    answers = on_each([target for target in targets if target.name in by_host], ask)
-    found: dict[Way, State] = {}
-    for host, answer in answers.items():
-        if not isinstance(answer, UnreachableError):
-            for line in answer:
-                number, _, word = line.partition(" ")
-                found[by_host[host][int(number)]] = State(word)
-    return found
+def reach(connection: "Connection", ways: Sequence[Way]) -> dict[Way, State]:
+    """Try the ways, which begin at this host; raise UnreachableError when the session breaks."""
+    if not ways:
+        return {}
+    lines = (line.split() for line in connection.run(script(ways)).stdout.splitlines())
+    return {ways[int(number)]: State(word) for number, word in lines}
 
 
 def script(ways: Sequence[Way]) -> str:

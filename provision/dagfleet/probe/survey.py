@@ -23,9 +23,17 @@ class Survey:
     unreachable: dict[str, UnreachableError]
 
 
-def survey(targets: Iterable[Target]) -> Survey:
-    """Ask every host for its report, in parallel."""
-    answers = on_each(targets, _report)
+def survey(
+    targets: Iterable[Target], also: Callable[[Connection], object] = lambda _connection: None
+) -> Survey:
+    """Ask every host for its report, in parallel; `also` asks more in the same session and thread."""
+
+    def ask(connection: Connection) -> HostReport:
+        report = _report(connection)
+        also(connection)
+        return report
+
+    answers = on_each(targets, ask)
     return Survey(
         reports={name: answer for name, answer in answers.items() if isinstance(answer, HostReport)},
         unreachable={

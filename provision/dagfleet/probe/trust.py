@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,8 +43,9 @@ def greet(targets: Iterable[Target]) -> dict[str, UnreachableError]:
 
     Keys in the operator's own known_hosts are taken over: who logged in there before has decided already.
     """
-    strangers = [target for target in targets if not _lookup(target.known_hosts, target)]
-    unknown = [target for target in strangers if not any(_adopt(target, file) for file in PERSONAL)]
+    known = cache(_read)
+    strangers = [target for target in targets if not _lookup(known(target.known_hosts), target)]
+    unknown = [target for target in strangers if not any(_adopt(target, known(file)) for file in PERSONAL)]
     if len(unknown) < len(strangers):
         _forget_cache()
     return dict(zip((each.name for each in unknown), _parallel(_introduced, unknown), strict=True))
@@ -54,7 +56,8 @@ def accept(targets: Iterable[Target]) -> list[HostKey]:
 
     Raises UnreachableError when no SSH server answers.
     """
-    unknown = [target for target in targets if not _lookup(target.known_hosts, target)]
+    known = cache(_read)
+    unknown = [target for target in targets if not _lookup(known(target.known_hosts), target)]
     keys = _parallel(shown_key, unknown)
     for key in keys:
         _append(key.target, key.kind, key.blob)
@@ -117,17 +120,19 @@ def _forget_cache() -> None:
     get_host_keys.cache.clear()
 
 
-def _adopt(target: Target, personal: Path) -> bool:
+def _adopt(target: Target, personal: paramiko.HostKeys) -> bool:
     found = _lookup(personal, target)
     for kind in found:
         _append(target, kind, found[kind].asbytes())
     return bool(found)
 
 
-def _lookup(file: Path, target: Target) -> dict[str, paramiko.PKey]:
-    if not file.is_file():
-        return {}
-    known = paramiko.HostKeys(str(file)).lookup(known_as(target))
+def _read(file: Path) -> paramiko.HostKeys:
+    return paramiko.HostKeys(str(file) if file.is_file() else None)
+
+
+def _lookup(keys: paramiko.HostKeys, target: Target) -> dict[str, paramiko.PKey]:
+    known = keys.lookup(known_as(target))
     return {kind: key for kind, key in known.items() if key is not None} if known else {}
 
 

@@ -125,6 +125,7 @@ class Ansible:
             "ANSIBLE_CONFIG": str(bundle() / "ansible.cfg"),
             "ANSIBLE_STDOUT_CALLBACK": "dagfleet_json",
             "ANSIBLE_NOCOLOR": "1",
+            "DAGFLEET_OPERATOR": str(os.getpid()),
             "DAGFLEET_SECRETS": json.dumps(dict(self.secrets)),
             # Ansible refuses to start under a locale that is not UTF-8.
             "LC_ALL": "C.UTF-8",

@@ -32,9 +32,12 @@ ignore_patterns = ^(?!.*\\.ya?ml$)
 class Fleet:
     """The practice fleet's files with one control host and Docker hosts that share a location."""
 
-    def __init__(self, folder: Path, size: int) -> None:
-        self._folder = folder
-        self._name = f"bench-{size}"
+    def __init__(self, folder: Path, size: int, name: str | None = None) -> None:
+        self.folder = folder
+        self.state = folder / ".dagfleet"
+        self._name = name or f"bench-{size}"
+        # A tag of its own: another fleet's build would move a shared one under it.
+        self.image = f"dagfleet-lab/etl:{self._name}"
         shutil.copytree(
             ROOT / "inventory/lab", folder, ignore=shutil.ignore_patterns(".dagfleet", "__pycache__")
         )
@@ -47,20 +50,20 @@ class Fleet:
         wanted = yaml.load(ROOT / "inventory/lab/fleet.yml")
         ssh = wanted["hosts"]["alpha"]["ssh"]
         workers = [f"worker-{number}" for number in range(1, size)]
-        self._hosts = {name: f"{NETWORK}.{last}" for last, name in enumerate(("alpha", *workers), start=11)}
+        self.hosts = {name: f"{NETWORK}.{last}" for last, name in enumerate(("alpha", *workers), start=11)}
         wanted["name"] = self._name
         wanted["hosts"] = {
-            name: {"address": address, "ssh": dict(ssh)} for name, address in self._hosts.items()
+            name: {"address": address, "ssh": dict(ssh)} for name, address in self.hosts.items()
         }
-        wanted["locations"] = {"etl": {**wanted["locations"]["etl"], "hosts": workers}}
+        wanted["locations"] = {"etl": {**wanted["locations"]["etl"], "hosts": workers, "image": self.image}}
         wanted["firewall"]["operators"] = [f"{NETWORK}.1"]
-        yaml.dump(wanted, self._folder / "fleet.yml")
+        yaml.dump(wanted, self.folder / "fleet.yml")
 
     @contextmanager
     def machines(self) -> Iterator[None]:
         """Bring up a machine for each host; remove them all in the end."""
-        self.dagfleet("lab", "up")
         try:
+            self.dagfleet("lab", "up")
             yield
         finally:
             self.dagfleet("lab", "down")
@@ -72,29 +75,31 @@ class Fleet:
     def plain_ansible(self) -> float:
         """Play site.yml with ansible-playbook and its default settings; return the seconds."""
         command = [str(BINARIES / "ansible-playbook"), "-i", ".", str(ROOT / "playbooks/site.yml")]
-        return self._timed(command, 0, ANSIBLE_CONFIG=str(self._folder / "plain.cfg"))
+        return self._timed(command, 0, ANSIBLE_CONFIG=str(self.folder / "plain.cfg"))
 
-    def floor(self) -> float:
-        """Do nothing on each host over SSH, on all at once; return the seconds."""
-        state = self._folder / ".dagfleet"
-        command = [
-            "ssh", "-F", "none", "-i", str(state / "lab/id_ed25519"), "-o", "BatchMode=yes",
-            "-o", f"UserKnownHostsFile={state / 'known_hosts'}",
-        ]  # fmt: skip
+    def floor(self, hosts: int | None = None) -> float:
+        """Do nothing over SSH on the first so many hosts, or on each, on all at once; return the seconds."""
         began = time.monotonic()
-        with ThreadPoolExecutor(len(self._hosts)) as pool:
+        with ThreadPoolExecutor(len(self.hosts)) as pool:
             entered = [
-                pool.submit(subprocess.run, [*command, f"ops@{address}", "true"], check=True)
-                for address in self._hosts.values()
+                pool.submit(subprocess.run, self.ssh(host, "true"), check=True)
+                for host in [*self.hosts][:hosts]
             ]
-            for host in entered:
-                host.result()
+            for each in entered:
+                each.result()
         return time.monotonic() - began
+
+    def ssh(self, host: str, line: str) -> list[str]:
+        """Return the command that runs a line of shell on a host, as its login user."""
+        return [
+            "ssh", "-F", "none", "-i", str(self.state / "lab/id_ed25519"), "-o", "BatchMode=yes",
+            "-o", f"UserKnownHostsFile={self.state / 'known_hosts'}", f"ops@{self.hosts[host]}", line,
+        ]  # fmt: skip
 
     def _timed(self, command: Sequence[str], code: int, **environment: str) -> float:
         began = time.monotonic()
         done = subprocess.run(
-            command, cwd=self._folder, env=os.environ | environment, stdin=subprocess.DEVNULL,
+            command, cwd=self.folder, env=os.environ | environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         seconds = time.monotonic() - began

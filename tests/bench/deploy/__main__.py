@@ -1,13 +1,15 @@
-"""`make bench-deploy`: a changed last layer on its way to three hosts, deployed and rolled back. The last line is JSON.
+"""`make bench-deploy`: a changed layer sent to three hosts, deployed, rolled back. The last line is JSON.
 
-Our push and plain `docker save | ssh docker load` take turns with images that no host has seen; deploy and rollback
-happen while the control plane calls the location all the time. The hosts share one machine's cores: trust ratios.
+Our push and plain `docker save | ssh docker load` take turns with images that no host has seen; deploys and
+rollbacks happen under constant calls of the control plane. The hosts share one machine's cores: trust ratios.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import subprocess
 import tempfile
 import time
@@ -15,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import IO
@@ -75,7 +78,7 @@ def _images(base: str, folder: Path) -> Iterator[Callable[[], str]]:
     def new() -> str:
         context = folder / f"image-{len(made)}"
         context.mkdir()
-        (context / "changed").write_bytes(Path("/dev/urandom").open("rb").read(CHANGED_BYTES))
+        (context / "changed").write_bytes(os.urandom(CHANGED_BYTES))
         (context / "Dockerfile").write_text(f"FROM {base}\nCOPY changed /changed\n")
         made.append(f"{base}-{len(made)}")
         build = ["docker", "build", "--quiet", "--tag", made[-1], str(context)]
@@ -101,13 +104,13 @@ def _pushes(fleet: Fleet, new_image: Callable[[], str], repetitions: int) -> Fig
         image = new_image()
         began = time.monotonic()
         with ThreadPoolExecutor() as pool:
-            found["plain bytes"].append(sum(pool.map(lambda host: _plain(fleet, host, image), workers)))
+            found["plain bytes"].append(sum(pool.map(partial(_plain, fleet, image), workers)))
         found["plain seconds"].append(time.monotonic() - began)
         print(f"push {repetition + 1}/{repetitions}", flush=True)
     return found
 
 
-def _plain(fleet: Fleet, host: str, image: str) -> int:
+def _plain(fleet: Fleet, image: str, host: str) -> int:
     """Send an image as people do without a registry; return the bytes."""
     with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
         load = fleet.ssh(host, "sudo docker load --quiet")
@@ -147,8 +150,6 @@ def _calls(fleet: Fleet) -> Iterator[Future[str]]:
     inside = ["sudo", "docker", "exec", "dagfleet-daemon"]
 
     def on_control(*command: str, text: str | None = None) -> str:
-        import shlex
-
         line = shlex.join([*inside[:-1], *(["--interactive"] if text else []), inside[-1], *command])
         arguments = fleet.ssh("alpha", line)
         return subprocess.run(arguments, input=text, text=True, check=True, stdout=subprocess.PIPE).stdout

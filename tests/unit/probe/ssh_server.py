@@ -53,6 +53,7 @@ class Running:
     port: int
     host_key: paramiko.PKey
     commands: list[str]
+    logins: int = 0
 
 
 @contextmanager
@@ -71,6 +72,7 @@ def ssh_server(authorized: paramiko.PKey, *, path: str | None = None) -> Iterato
             transport = paramiko.Transport(client)
             transport.add_server_key(host_key)
             transports.append(transport)
+            running.logins += 1
             try:
                 transport.start_server(
                     server=Server(authorized, path or os.environ["PATH"], running.commands)

@@ -2,7 +2,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dagfleet.cli.checked import checked
 from dagfleet.errors import UnreachableError
+from dagfleet.fleet.model import Fleet
 from dagfleet.probe.connection import Connection
 from dagfleet.probe.report import HostReport, Privilege
 from dagfleet.probe.survey import survey
@@ -23,6 +25,17 @@ def test_a_host_answers_everything_in_one_round_trip(server: Running, to: To) ->
     assert report.cores >= 1
     assert abs(report.clock_offset) < 30
     assert len(server.commands) == 1
+
+
+def test_check_logs_in_once_for_what_a_host_is_and_whom_it_reaches(
+    server: Running, to: To, fleet: Fleet
+) -> None:
+    accept([to(server.port)])
+    met = server.logins
+    result = checked(fleet, [to(server.port)])
+    assert server.logins == met + 1
+    assert list(result.reports) == ["beta"]
+    assert [way.title for way in result.ways] == ["alpha:4443"]
 
 
 def test_no_python_is_needed_on_the_host(tmp_path: Path, to: To) -> None:

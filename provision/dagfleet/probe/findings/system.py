@@ -6,7 +6,8 @@ from dagfleet.probe.bootstrap import missing
 from dagfleet.probe.findings.finding import Finding, Subject
 from dagfleet.probe.report import Privilege
 
-SUPPORTED = {"debian": ("11", "12", "13"), "ubuntu": ("22.04", "24.04")}
+# Debian 11 is out of support since August 2026, and its HAProxy (2.2) cannot read what the mesh needs.
+SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 ARCHITECTURES = ("x86_64", "aarch64")
 
 
@@ -33,7 +34,7 @@ def distribution(subject: Subject) -> Iterable[Finding]:
     if report.version not in SUPPORTED.get(report.distribution, ()):
         yield subject.fix(
             f"{report.pretty_name} is not supported",
-            "use Debian 11 to 13, Ubuntu 22.04 or 24.04",
+            "use Debian 12 or 13, Ubuntu 22.04 or 24.04",
         )
 
 
