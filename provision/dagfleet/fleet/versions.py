@@ -22,3 +22,7 @@ def supported_dagster_version(value: str) -> str:
         known = " or ".join(f'"{version}"' for version in supported)
         raise ValueError(f'this Dagfleet sets up Dagster {known}, not "{value}"; write {known}')
     return value
+
+
+PYTHON = "3.11"
+"""The Python of images that Dagfleet builds, and of locations that run as processes."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from dagfleet.errors import ConfigurationError
+from dagfleet.fleet.versions import PYTHON
 
 Architecture = Literal["x86_64", "aarch64"]
 _KNOWN: dict[str, Architecture] = {
@@ -35,7 +36,7 @@ def operators_architecture() -> Architecture:
 class Target:
     """A Python release and an architecture, both of Linux with glibc."""
 
-    python: str = "3.11"
+    python: str = PYTHON
     architecture: Architecture = field(default_factory=operators_architecture)
 
     @property

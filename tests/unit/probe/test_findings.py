@@ -42,6 +42,18 @@ def test_a_release_whose_haproxy_does_not_read_the_mesh_s_configuration_is_refus
     assert finding.mend == "use Debian 12 or 13, Ubuntu 22.04 or 24.04"
 
 
+@pytest.mark.parametrize(
+    ("distribution", "version", "has"), [("debian", "13", "3.13"), ("ubuntu", "24.04", "3.12")]
+)
+def test_a_location_that_runs_as_a_process_needs_the_python_that_its_wheels_are_for(
+    fleet: Fleet, distribution: str, version: str, has: str
+) -> None:
+    finding = only(fleet, "delta", distribution=distribution, version=version, pretty_name="It")
+    assert finding.level is Level.FIX
+    assert finding.fact == f"It has Python {has}, reporting needs 3.11 as a process"
+    assert "let delta run Docker" in finding.mend
+
+
 def test_other_distributions_are_refused_by_name(fleet: Fleet) -> None:
     finding = only(fleet, distribution="alpine", version="3.20", pretty_name="Alpine Linux v3.20")
     assert finding.level is Level.FIX

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from dagfleet.fleet.model import Fleet
 
 RULES: tuple[Rule, ...] = (
-    system.root, system.distribution, system.architecture, system.init, system.ansible,
+    system.root, system.distribution, system.python, system.architecture, system.init, system.ansible,
     identity.address,
     resources.memory, resources.disk,
     ports.ports, ports.closed,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from dagfleet.fleet.versions import PYTHON as WANTED
 from dagfleet.probe.bootstrap import missing
 from dagfleet.probe.findings.finding import Finding, Subject
 from dagfleet.probe.report import Privilege
@@ -9,6 +10,13 @@ from dagfleet.probe.report import Privilege
 # Debian 11 is out of support since August 2026, and its HAProxy (2.2) cannot read what the mesh needs.
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 ARCHITECTURES = ("x86_64", "aarch64")
+# python3 of a distribution: what a location that runs as a process is installed into.
+PYTHON = {
+    ("debian", "12"): "3.11",
+    ("debian", "13"): "3.13",
+    ("ubuntu", "22.04"): "3.10",
+    ("ubuntu", "24.04"): "3.12",
+}
 
 
 def sudo_mend(user: str) -> str:
@@ -35,6 +43,18 @@ def distribution(subject: Subject) -> Iterable[Finding]:
         yield subject.fix(
             f"{report.pretty_name} is not supported",
             "use Debian 12 or 13, Ubuntu 22.04 or 24.04",
+        )
+
+
+def python(subject: Subject) -> Iterable[Finding]:
+    """Wheels of process locations are collected for one Python, and fit no other."""
+    report = subject.report
+    has = PYTHON.get((report.distribution, report.version), WANTED)
+    names = subject.fleet.locations_on(subject.name)
+    if names and not subject.fleet.hosts[subject.name].runs_docker and has != WANTED:
+        yield subject.fix(
+            f"{report.pretty_name} has Python {has}, {', '.join(names)} needs {WANTED} as a process",
+            f"use Debian 12 there, or let {subject.name} run Docker: images bring their own Python",
         )
 
 
