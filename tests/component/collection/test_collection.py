@@ -164,7 +164,10 @@ def test_its_roles_run_by_their_full_names(folder: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "TASK [dagfleet.fleet.base : Look at what is there]" in done.stdout
-    assert "TASK [dagfleet.fleet.code_server : Install the scripts that start and exchange code servers]" in done.stdout
+    assert (
+        "TASK [dagfleet.fleet.code_server : Install the scripts that start and exchange code servers]"
+        in done.stdout
+    )
     assert '"msg": "hunter2"' in done.stdout
 
 

@@ -97,11 +97,13 @@ def _first_certificates(folder: Path) -> None:
 
 def _render(folder: Path, ports: dict[str, int], postgres: int) -> None:
     fleet = loopback_fleet(folder).fleet
+    (folder / "slots.map").touch()
     for name, address in ADDRESSES.items():
         variables = mesh_vars(fleet, name) | {
             "mesh_listen": address,
             "mesh_directory": str(folder / "hosts" / name),
             "mesh_admin_socket": str(folder / f"{name}.sock"),
+            "mesh_slots": str(folder / "slots.map"),
             "mesh_user": pwd.getpwuid(os.getuid()).pw_name,
             "mesh_group": grp.getgrgid(os.getgid()).gr_name,
             "mesh_chroot": "",

@@ -146,6 +146,10 @@ class Host:
         found: dict[str, list[str]] = json.loads(done.stdout)
         return found
 
+    def slots(self) -> str:
+        """Return the map."""
+        return (self.root / "etc/dagfleet/slots.map").read_text()
+
     def containers(self) -> dict[str, str]:
         """The location's containers with their images."""
         listed = subprocess.run(
