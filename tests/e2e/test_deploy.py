@@ -223,7 +223,7 @@ def test_an_image_that_cannot_be_imported_leaves_the_old_one_serving(
     assert location_containers(fleet) == serving(versions["2"])
 
 
-@pytest.mark.parametrize("moment", ["deploy +beta", "verify "])
+@pytest.mark.parametrize("moment", ["deploy +beta", "file "])
 def test_a_deploy_that_is_killed_is_finished_by_the_same_command(
     fleet: DeployedFleet, versions: dict[str, str], moment: str
 ) -> None:
@@ -239,6 +239,7 @@ def test_a_deploy_that_is_killed_is_finished_by_the_same_command(
     assert location_containers(fleet) == serving(wanted)
     planned = fleet.operator.run("plan")
     assert planned.code == 0, planned.output + planned.errors
+    assert fleet.operator.run("history", "--json").json[-1]["images"]["etl"] == wanted
 
 
 def test_what_is_built_here_is_named_after_its_content_and_recorded(

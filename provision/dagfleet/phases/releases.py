@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dagfleet import __version__
 from dagfleet.derive.host_vars import host_vars
 from dagfleet.errors import ConfigurationError, DagfleetError, UnreachableError
+from dagfleet.fleet.comings import with_other_image
 from dagfleet.image import artifacts
 from dagfleet.phases.deploying import Deploy
 from dagfleet.phases.work import Work
@@ -61,6 +62,11 @@ def earlier(known: Sequence[Release], location: str, image: str, *, number: int 
     return found
 
 
+def last_image(known: Sequence[Release], location: str) -> str | None:
+    """Return the image that the location had in the last release on record; None when none names one."""
+    return next((release.images[location] for release in reversed(known) if location in release.images), None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecordDeploy:
     """Writes the deploy down on the control host; one that changed nothing is none."""
@@ -73,12 +79,16 @@ class RecordDeploy:
 
     def run(self, work: Work) -> None:
         """Raise UnreachableError when the control host is gone; the location serves all the same."""
-        if not (self.deployed.exchanged or work.touched):
-            return
-        self._note(work)
         control = target(work.fleet_file, work.fleet.control.host)
+        known = releases(control)
+        last = last_image(known, self.deployed.location)
+        # One that was killed before it came here has exchanged and written what this one found done.
+        unrecorded = last is not None and last != self.deployed.image
+        if not (self.deployed.exchanged or work.touched or unrecorded):
+            return
+        self._note(work, last)
         release = replace(
-            new_release(work, releases(control)),
+            new_release(work, known),
             digests=dict(self.deployed.digests),
             revision=self.revision,
             hosts=dict.fromkeys(work.hosts, 1),
@@ -89,12 +99,15 @@ class RecordDeploy:
             raise answer
         work.release = release.number
 
-    def _note(self, work: Work) -> None:
+    def _note(self, work: Work, last: str | None) -> None:
         """Let the hosts know the description that they are made from now."""
+        location, before = self.deployed.location, self.before
+        if last and before.fleet.locations[location].image == self.deployed.image:
+            _, before = with_other_image(before, location, last)
 
         def note(connection: "Connection") -> None:
             name = connection.target.name
-            old, new = (_description(each, name) for each in (self.before, work.fleet_file))
+            old, new = (_description(each, name) for each in (before, work.fleet_file))
             connection.run(f"python3 -c {shlex.quote(_NOTE)} {old} {new} {shlex.quote(here())}")
 
         on_each([target(work.fleet_file, host) for host in work.hosts], note)
