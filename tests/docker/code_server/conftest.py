@@ -32,21 +32,7 @@ BAD = {
     "broken": "import a_module_that_nobody_installed\n",
     "hanging": "import time; time.sleep(600)\n",
 }
-DEFINITIONS = """
-import dagster as dg
-
-
-@dg.op
-def say() -> None: ...
-
-
-@dg.job
-def greet() -> None:
-    say()
-
-
-defs = dg.Definitions(jobs=[greet])
-"""
+DEFINITIONS = (ROOT / "tests/component/mesh/definitions.py").read_text()
 # Ends whoever calls it (the script), before or after it has done the n-th of some command.
 KILLER = """#!/bin/sh
 if [ "$1" = "$KILL_AT" ]; then
@@ -190,7 +176,7 @@ class Host:
 def host(tmp_path: Path) -> Iterator[Host]:
     host = Host(tmp_path, *_ports())
     library = tmp_path / "usr/local/lib/dagfleet"
-    for folder in ("etc/dagfleet/code-servers", f"etc/dagfleet/locations/{LOCATION}", "run/lock", "bin"):
+    for folder in ("etc/dagfleet/code-servers", f"etc/dagfleet/locations/{LOCATION}", "bin"):
         (tmp_path / folder).mkdir(parents=True)
     library.mkdir(parents=True)
     shutil.copy(LIBRARY / "with-secrets", library)
