@@ -1,7 +1,6 @@
 """A code server is exchanged for the one in its other slot, through both HAProxies, while calls go on."""
 
-import importlib.machinery
-import importlib.util
+import importlib
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ from dagster._grpc.client import DagsterGrpcClient
 
 from tests.component.mesh.conftest import ADDRESSES, ROOT, Mesh, end, running_mesh, start_code_server
 
-SCRIPT = ROOT / "roles/code_server/files/lib/code-server"
+LIBRARY = ROOT / "roles/code_server/files/lib"
 
 
 @dataclass
@@ -36,19 +35,18 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
 
 
 @pytest.fixture
-def script(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script of role code_server, whose HAProxy is beta's."""
-    monkeypatch.setenv("CODE_SERVER_ROOT", str(mesh.directory))
-    monkeypatch.setenv("CODE_SERVER_ADMIN_SOCKET", str(mesh.directory / "beta.sock"))
-    loader = importlib.machinery.SourceFileLoader("code_server", str(SCRIPT))
-    spec = importlib.util.spec_from_loader("code_server", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
+def slots(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """How the script of role code_server switches; its HAProxy is beta's."""
+    monkeypatch.syspath_prepend(LIBRARY)
+    # What lies there is copied to hosts.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    module = importlib.import_module("code_servers.slots")
+    monkeypatch.setattr(module, "SLOTS", mesh.slots)
+    monkeypatch.setattr(module, "ADMIN_SOCKET", mesh.directory / "beta.sock")
     return module
 
 
-def test_an_exchange_loses_no_call(mesh: Mesh, script: ModuleType) -> None:
+def test_an_exchange_loses_no_call(mesh: Mesh, slots: ModuleType) -> None:
     blue_port = mesh.ports["code-beta"]
     started = start_code_server(blue_port + 1, mesh.directory)
     try:
@@ -56,10 +54,9 @@ def test_an_exchange_loses_no_call(mesh: Mesh, script: ModuleType) -> None:
         blue = _eventual_id("127.0.0.1", blue_port)
         with _constant_calls(mesh) as calls:
             _wait_for(lambda: calls.answers[-20:] == [blue] * 20)
-            script.write_slots({"etl": "green"})
-            script.tell_haproxy("etl", "green")
+            slots.switch_to("etl", "green")
             _wait_for(lambda: calls.answers[-1] == green)
-            shut_down = script.SHUT_DOWN.replace(f":{script.PORT}'", f":{blue_port}'")
+            shut_down = importlib.import_module("code_servers.server").shut_down(blue_port)
             subprocess.run([sys.executable, "-c", shut_down], check=True, timeout=20)
             assert mesh.code_servers["beta"].wait(timeout=20) == 0
             seen = len(calls.answers)
@@ -71,10 +68,12 @@ def test_an_exchange_loses_no_call(mesh: Mesh, script: ModuleType) -> None:
         end(started)
 
 
-def test_a_haproxy_that_does_not_know_the_map_is_not_switched(mesh: Mesh, script: ModuleType) -> None:
-    script.SLOTS = str(mesh.directory / "another.map")
-    with pytest.raises(script.Failed, match=r"HAProxy cannot switch: .*; bring its configuration up to date"):
-        script.tell_haproxy("etl", "green")
+def test_a_haproxy_that_does_not_know_the_map_is_not_switched(
+    mesh: Mesh, slots: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "SLOTS", mesh.directory / "another.map")
+    with pytest.raises(slots.Failed, match=r"HAProxy cannot switch: .*; bring its configuration up to date"):
+        slots.tell_haproxy("etl", "green")
 
 
 @contextmanager

@@ -1,0 +1,146 @@
+"""The commands of `code-server`. Each returns what it prints as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from code_servers.containers import fetch as fetch_image
+from code_servers.host import Failed, Specification
+from code_servers.installing import install as install_release
+from code_servers.location import Location
+from code_servers.lock import alone
+from code_servers.ports import require_free
+from code_servers.retiring import beside, in_the_background
+from code_servers.retiring import retire as retire_servers
+from code_servers.server import Server
+
+
+def converge(*names: str) -> dict[str, list[str]]:
+    """Exchange what has to be; servers start at the same time, and none holds up another."""
+    work: dict[Location, tuple[Server | None, Specification, list[str]]] = {}
+    failures = []
+
+    def exchange(location: Location) -> None:
+        serving, specification, _ = work[location]
+        try:
+            location.serve_from(location.beside(serving, specification))
+            location.remember(serving)
+        except Failed as failed:
+            failures.append(str(failed))
+
+    with alone():
+        for location in map(Location, names):
+            specification, serving = location.wanted(), location.settled()
+            if differences := location.differences(serving, specification):
+                work[location] = serving, specification, differences
+        with ThreadPoolExecutor(max(1, len(work))) as pool:
+            list(pool.map(exchange, work))
+        others = beside(names)
+    in_the_background(others)
+    if failures:
+        raise Failed("\n".join(failures))
+    return {location.name: differences for location, (_, _, differences) in work.items()}
+
+
+def check(*names: str) -> dict[str, list[str]]:
+    """Return what `converge` would exchange, by location. It changes nothing, so it needs no lock."""
+    due = {}
+    for location in map(Location, names):
+        if differences := location.differences(location.serving(), location.wanted()):
+            due[location.name] = differences
+    return due
+
+
+def fetch(image: str, seconds: str) -> dict[str, str]:
+    """Have an image here. A pull may hang, and changes nothing that others look at."""
+    return {"image": fetch_image(image, int(seconds))}
+
+
+def install(name: str, release: str, source: str = "") -> dict[str, str]:
+    """Install a release from the wheels in its folder, or from an archive on standard input (`-`)."""
+    with alone():
+        install_release(name, release, sys.stdin.buffer if source == "-" else None)
+    return {"release": release}
+
+
+def installed(name: str, release: str) -> dict[str, bool]:
+    """Tell whether a release is here."""
+    from code_servers.units import Units
+
+    return {"installed": bool(Units().version(name, release))}
+
+
+def switch(name: str, reference: str) -> dict[str, Any]:
+    """Serve another version and keep the old server waiting."""
+    location = Location(name)
+    with alone():
+        kind, specification, serving = location.kind, location.with_version(reference), location.settled()
+        differences = location.differences(serving, specification)
+        server = serving
+        if differences or not server:
+            server = location.beside(serving, specification)
+            location.serve_from(server)
+        location.want(specification)
+        location.remember(serving)
+        before = serving.version if serving else ""
+        return {
+            "changed": differences,
+            "version": kind.version(name, reference),
+            "before": before,
+            "server": kind.server_id(server),
+        }
+
+
+def finish(*names: str) -> dict[str, str]:
+    """Let go of servers that wait, once nobody needs them."""
+    with alone():
+        for location in map(Location, names):
+            location.settled()
+        others = beside(names)
+    in_the_background(others)
+    return {}
+
+
+def back(*names: str) -> dict[str, str]:
+    """Serve from the servers that wait; without one, leave everything as it is."""
+    done = {}
+    with alone():
+        for location in map(Location, names):
+            waiting, leaving = location.waiting(), location.serving()
+            if waiting:
+                location.serve_from(waiting)
+                location.want({**location.wanted(), **json.loads(waiting.label or "{}")})
+                done[location.name] = location.last_lines(leaving, "is out again") if leaving else ""
+            location.settled()
+        others = beside(names)
+    in_the_background(others)
+    return done
+
+
+def retire(name: str, *ids: str) -> dict[str, str]:
+    """Let go of servers, however long their runs take."""
+    retire_servers(name, ids)
+    return {}
+
+
+def remove(*names: str) -> dict[str, str]:
+    """Serve locations no more."""
+    with alone():
+        for location in map(Location, names):
+            location.remove()
+    return {}
+
+
+def free(port: str) -> dict[str, str]:
+    """Fail when something listens on a port already, and name it."""
+    require_free(int(port))
+    return {}
+
+
+COMMANDS = {
+    each.__name__: each
+    for each in (converge, check, fetch, install, installed, switch, finish, back, retire, remove, free)
+}

@@ -1,0 +1,51 @@
+"""Letting go of servers that serve no more, for as long as their last call and their last run may take.
+
+A process of its own does that: whoever has switched does not have to wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from code_servers.host import PROGRAM, run
+from code_servers.location import Location
+from code_servers.lock import alone
+from code_servers.server import Server
+
+
+def beside(names: Iterable[str]) -> dict[str, list[Server]]:
+    """Return who stands beside the servers of these locations."""
+    return {name: Location(name).others() for name in names}
+
+
+def in_the_background(others: Mapping[str, Iterable[Server]]) -> None:
+    """Have systemd retire these servers, by location."""
+    for name, servers in others.items():
+        if ids := [each.id for each in servers]:
+            options = "--quiet", "--collect", f"--description=Retire code servers of {name}"
+            run("systemd-run", *options, str(PROGRAM), "retire", name, *ids)
+
+
+def retire(name: str, ids: Iterable[str]) -> None:
+    """Let go of the servers of a location that have these ids; those that serve again by then stay."""
+    location, wanted = Location(name), set(ids)
+    for server in [each for each in location.others() if each.id in wanted]:
+        _retire(location, server)
+
+
+def _retire(location: Location, server: Server) -> None:
+    if server.running and not server.ending:
+        location.quiet(server)
+        with alone():
+            if not _beside(location, server):
+                return
+            location.kind.end(server)
+    if server.running:
+        location.ended(server, location.kind.patience)
+    with alone():
+        if _beside(location, server):
+            location.kind.remove(server)
+
+
+def _beside(location: Location, server: Server) -> bool:
+    return server.id in {each.id for each in location.others()}

@@ -1,0 +1,109 @@
+"""A code server, whatever it runs in, and what there is to do with one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from code_servers.host import Specification
+
+# Dagster's own calls, without its packages. A message with one text in it is two bytes and that text.
+_CALL = (
+    "import grpc; channel = grpc.insecure_channel('127.0.0.1:{port}'); "
+    "answer = channel.unary_unary('/api.DagsterApi/{name}')(b'', timeout=5)"
+)
+
+
+@dataclass
+class Server:
+    """A code server of a location. `running` is also true of one that is about to end."""
+
+    name: str
+    """Its container or its unit."""
+    id: str
+    slot: str
+    port: int
+    version: str
+    """What it is made from: an image's id, a release's digest."""
+    label: str
+    """The part of its specification that it is made of, as JSON."""
+    environment: str
+    """Since when its secrets were as it has read them."""
+    state: str
+    running: bool
+    served: bool
+    """False until new connections went to it."""
+    ending: bool = False
+    """It was told to end, and takes no new work."""
+
+
+class Kind(Protocol):
+    """What code servers run in."""
+
+    @property
+    def made_of(self) -> Sequence[str]:
+        """The keys of a specification that a server is made of; the rest says how to go about it."""
+
+    @property
+    def version_key(self) -> str:
+        """The one of them that names an image or a release."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a server may take to end before it is made to; infinity where its runs end with it."""
+
+    def servers(self, location: str) -> list[Server]:
+        """Return a location's servers."""
+
+    def version(self, location: str, reference: str) -> str:
+        """Return what the reference names if that is on this host, else an empty text."""
+
+    def require(self, location: str, specification: Specification) -> None:
+        """Have the version here; raise Failed."""
+
+    def start(self, location: str, specification: Specification, slot: str) -> Server:
+        """Start a server in a slot that nobody uses; it need not answer yet."""
+
+    def stumbled(self, server: Server) -> bool:
+        """Tell whether a server that was just started has ended since."""
+
+    def check(self, location: str, server: Server, specification: Specification) -> None:
+        """Raise Failed when a server that answers cannot do its work."""
+
+    def promote(self, location: str, server: Server) -> None:
+        """Make it known as the one that serves, also to the next boot."""
+
+    def last_lines(self, server: Server) -> str:
+        """Return what it printed last."""
+
+    def server_id(self, server: Server) -> str:
+        """Return by which id Dagster knows it."""
+
+    def end(self, server: Server) -> None:
+        """Tell it to end with its last call and its last run, and not to come back; return at once."""
+
+    def ended(self, server: Server) -> bool:
+        """Tell whether it has ended."""
+
+    def remove(self, server: Server) -> None:
+        """Remove whatever is left of it, ended or not."""
+
+    def discard(self, location: str, reference: str, version: str) -> None:
+        """Remove a version that nothing uses; raise Failed when something does."""
+
+
+def label(kind: Kind, specification: Specification) -> str:
+    """Return what a server is made of: nothing in it depends on a secret's value."""
+    return json.dumps({key: specification[key] for key in kind.made_of}, sort_keys=True)
+
+
+def shut_down(port: int) -> str:
+    """Return Python that asks a server on a port to end: it takes no new work, and finishes what it has."""
+    return _CALL.format(port=port, name="ShutdownServer")
+
+
+def ask_id(port: int) -> str:
+    """Return Python that prints a server's id."""
+    return _CALL.format(port=port, name="GetServerId") + "; print(answer[2:].decode())"
