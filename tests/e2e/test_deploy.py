@@ -270,7 +270,7 @@ def test_bad_input_is_answered_before_anything_is_touched(fleet: DeployedFleet) 
         (["deploy", "elt"], 'no location is named "elt"'),
         (["deploy", "etl", "--image", "dagfleet-lab/etl"], "has no tag, so it means latest"),
         (["deploy", "reporting", "--image", "x:1"], "location reporting runs as a process and has no image"),
-        (["rollback", "etl", "4711"], "release 4711 has no image of etl on record"),
+        (["rollback", "etl", "4711"], "release 4711 has no version of etl on record"),
         (["deploy", "etl", "--build", "/etc"], "/etc has no Dockerfile"),
     ):
         refused = fleet.operator.run(*arguments)

@@ -138,7 +138,8 @@ def test_a_switch_keeps_the_old_server_until_it_is_finished(host: Host, images: 
     switched = host.script("switch", LOCATION, images["second"])
     told = json.loads(switched.stdout)
     assert (told["changed"], told["server"]) == (["image"], client.get_server_id())
-    assert told["version"].startswith("sha256:") and told["version"] != told["before"]
+    assert told["version"].startswith("sha256:")
+    assert told["version"] != told["before"]
     assert host.wanted["image"] == images["second"]
     assert len(host.containers()) == 2
     # The same command again finds nothing to do: an operator who was killed types it again.

@@ -13,7 +13,7 @@ from code_servers.installing import install as install_release
 from code_servers.location import Location
 from code_servers.lock import alone
 from code_servers.ports import require_free
-from code_servers.retiring import beside, in_the_background
+from code_servers.retiring import beside, in_the_background, settle
 from code_servers.retiring import retire as retire_servers
 from code_servers.server import Server
 
@@ -40,6 +40,7 @@ def converge(*names: str) -> dict[str, list[str]]:
             list(pool.map(exchange, work))
         others = beside(names)
     in_the_background(others)
+    settle(names)
     if failures:
         raise Failed("\n".join(failures))
     return {location.name: differences for location, (_, _, differences) in work.items()}

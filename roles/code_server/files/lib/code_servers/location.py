@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 
 from code_servers import versions
@@ -15,8 +16,9 @@ from code_servers.units import Units
 
 POLL_SECONDS = 0.1
 SLOW_POLL_SECONDS = 2.0
-# Somebody waits for a slot.
-END_SECONDS = 60.0
+# Somebody waits for the slot of a server whose runs may take days.
+RUNS_SECONDS = 10.0
+LONG_SECONDS = 60.0
 
 
 class Location:
@@ -154,17 +156,18 @@ class Location:
             waited = time.monotonic() - started
             if waited > patience:
                 return False
-            time.sleep(POLL_SECONDS if waited < END_SECONDS else SLOW_POLL_SECONDS)
+            time.sleep(POLL_SECONDS if waited < LONG_SECONDS else SLOW_POLL_SECONDS)
         return True
 
     def make_way(self, server: Server) -> None:
         """Let go of a server whose slot is needed; raise Failed when it has runs that do not end soon."""
+        patience = self.kind.patience
         if server.served and server.running:
             if not server.ending:
                 self.quiet(server)
                 self.kind.end(server)
-            in_time = self.ended(server, END_SECONDS)
-            if not in_time and self.kind.patience > END_SECONDS:
+            runs_end = self.ended(server, RUNS_SECONDS if math.isinf(patience) else patience)
+            if not runs_end and math.isinf(patience):
                 raise Failed(
                     f"Runs of {self.name} go on in the server before the one that serves ({server.name}), "
                     "and there is no third slot: do it again once they have ended"

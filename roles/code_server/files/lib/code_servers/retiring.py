@@ -5,12 +5,16 @@ A process of its own does that: whoever has switched does not have to wait.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 
 from code_servers.host import PROGRAM, run
 from code_servers.location import Location
 from code_servers.lock import alone
 from code_servers.server import Server
+
+SETTLE_SECONDS = 20.0
+POLL_SECONDS = 0.5
 
 
 def beside(names: Iterable[str]) -> dict[str, list[Server]]:
@@ -24,6 +28,13 @@ def in_the_background(others: Mapping[str, Iterable[Server]]) -> None:
         if ids := [each.id for each in servers]:
             options = "--quiet", "--collect", f"--description=Retire code servers of {name}"
             run("systemd-run", *options, str(PROGRAM), "retire", name, *ids)
+
+
+def settle(names: Iterable[str]) -> None:
+    """Wait a little for those who have nothing left to do: an apply should find its host as it will stay."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while any(beside(names).values()) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
 
 
 def retire(name: str, ids: Iterable[str]) -> None:
