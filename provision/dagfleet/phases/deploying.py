@@ -12,6 +12,7 @@ from dagfleet.errors import DagfleetError
 from dagfleet.fleet.values import secret_name
 from dagfleet.phases.bringing import Bring
 from dagfleet.phases.code_servers import asked
+from dagfleet.phases.introducing import introduced
 from dagfleet.phases.work import Work
 from dagfleet.phases.writing import WriteFleet
 
@@ -73,9 +74,14 @@ class Deploy:
         names = ", ".join(hosts)
         with work.progress.working(
             self.title, f"{names}: starting {self.version} beside the server that works"
-        ):
-            command = f"switch {self.location} {shlex.quote(self.version)}"
-            answers = asked(work, hosts, command, EXCHANGE_SECONDS)
+        ) as now:
+            words = f"{self.location} {shlex.quote(self.version)}"
+            started_beside = asked(work, hosts, f"start {words}", EXCHANGE_SECONDS)
+            changing = [host for host in hosts if started_beside[host]["changed"]]
+            if changing:
+                now(f"{names}: asking {self.version} through the mesh")
+                introduced(work, changing, self.location)
+            answers = asked(work, hosts, f"switch {words}", EXCHANGE_SECONDS)
         self.digest, self.before = answers[hosts[0]]["version"], answers[hosts[0]]["before"]
         changed = any(answer["changed"] for answer in answers.values())
         self.exchanged |= changed

@@ -1,6 +1,7 @@
 """A code server is exchanged for the one in its other slot, through both HAProxies, while calls go on."""
 
 import importlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,11 +12,13 @@ from dataclasses import dataclass, field
 from types import ModuleType
 
 import pytest
+from dagfleet.probe.waiting import asked
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._grpc.client import DagsterGrpcClient
 
 from tests.component.mesh.conftest import ADDRESSES, ROOT, Mesh, end, running_mesh, start_code_server
 
+SETTINGS = 4
 LIBRARY = ROOT / "roles/code_server/files/lib"
 
 
@@ -68,12 +71,42 @@ def test_an_exchange_loses_no_call(mesh: Mesh, slots: ModuleType) -> None:
         end(started)
 
 
+def test_who_waits_for_its_turn_can_be_asked_by_the_gateway_alone(mesh: Mesh, slots: ModuleType) -> None:
+    slots.switch_to("etl", "green")
+    port = mesh.ports["code-beta"]
+    waiting = start_code_server(port, mesh.directory / "waiting")
+    try:
+        _eventual_id("127.0.0.1", port)
+        assert _introduced(mesh, "etl") == ["defs"]
+        assert "refused" in _introduced(mesh, "etl", identity="beta")
+        assert mesh.greeting("beta", "gateway", None, protocol="etl.next.grpc.dagfleet")[3] == SETTINGS
+        for identity in ("beta", None):
+            assert mesh.greeting("beta", identity, None, protocol="etl.next.grpc.dagfleet") == b""
+        assert mesh.greeting("beta", "gateway", "etl.next.grpc.dagfleet") == b""
+    finally:
+        end(waiting)
+    # It is another one than the one that serves, and here nobody is that.
+    assert _introduced(mesh, "etl") == "its mesh has nobody to pass it on to"
+    assert _introduced(mesh, "other") == "its mesh has nobody to pass it on to"
+
+
 def test_a_haproxy_that_does_not_know_the_map_is_not_switched(
     mesh: Mesh, slots: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "SLOTS", mesh.directory / "another.map")
     with pytest.raises(slots.Failed, match=r"HAProxy cannot switch: .*; bring its configuration up to date"):
         slots.tell_haproxy("etl", "green")
+
+
+def _introduced(mesh: Mesh, location: str, *, identity: str = "gateway") -> list[str] | str:
+    """Ask beta's waiting server as a deploy does."""
+    pki = mesh.directory / f"pki-of-{identity}"
+    if not pki.exists():
+        pki.mkdir()
+        shutil.copy(mesh.directory / "pki/mesh-ca.crt", pki)
+        for name in ("pem", "pem.key"):
+            shutil.copy(mesh.directory / f"pki/{identity}.{name}", pki / f"gateway.{name}")
+    return asked(str(pki), location, "beta", f"{ADDRESSES['beta']}:{mesh.ports['mesh']}")
 
 
 @contextmanager

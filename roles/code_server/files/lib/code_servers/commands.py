@@ -74,6 +74,16 @@ def installed(name: str, release: str) -> dict[str, bool]:
     return {"installed": bool(Units().version(name, release))}
 
 
+def start(name: str, reference: str) -> dict[str, Any]:
+    """Have another version answer beside the server that serves, for `switch`; tell what that will change."""
+    location = Location(name)
+    with alone():
+        specification, serving = location.with_version(reference), location.settled()
+        if differences := location.differences(serving, specification):
+            location.beside(serving, specification)
+    return {"changed": differences}
+
+
 def switch(name: str, reference: str) -> dict[str, Any]:
     """Serve another version and keep the old server waiting."""
     location = Location(name)
@@ -115,6 +125,9 @@ def back(*names: str) -> dict[str, str]:
                 location.serve_from(waiting)
                 location.want({**location.wanted(), **json.loads(waiting.label or "{}")})
                 done[location.name] = location.last_lines(leaving, "is out again") if leaving else ""
+            for other in location.others():
+                if not other.served:
+                    done[location.name] = location.last_lines(other, "was not taken")
             location.settled()
         others = beside(names)
     in_the_background(others)
@@ -143,5 +156,18 @@ def free(port: str) -> dict[str, str]:
 
 COMMANDS = {
     each.__name__: each
-    for each in (converge, check, fetch, install, installed, switch, finish, back, retire, remove, free)
+    for each in (
+        converge,
+        check,
+        fetch,
+        install,
+        installed,
+        start,
+        switch,
+        finish,
+        back,
+        retire,
+        remove,
+        free,
+    )
 }

@@ -76,9 +76,6 @@ class Location:
         if serving:
             tell_haproxy(self.name, serving.slot)
             self.kind.promote(self.name, serving)
-        for other in self.others():
-            if not other.served:
-                self.kind.remove(other)
         return serving
 
     def differences(self, serving: Server | None, specification: Specification) -> list[str]:
@@ -105,11 +102,15 @@ class Location:
         """Return a server of this specification in the other slot, once it answers."""
         kind, slot = self.kind, other_slot(serving.slot if serving else "green")
         kind.require(self.name, specification)
+        server = None
         for other in self.others():
-            if other.served and not other.ending and not self.differences(other, specification):
-                return other
-            self.make_way(other)
-        server = kind.start(self.name, specification, slot)
+            if not other.ending and not self.differences(other, specification):
+                server = other
+            else:
+                self.make_way(other)
+        if server and server.served:
+            return server
+        server = server or kind.start(self.name, specification, slot)
         try:
             self._await_answer(server, port_of(specification, slot), specification["start_seconds"])
             kind.check(self.name, server, specification)

@@ -45,13 +45,13 @@ def retire(name: str, ids: Iterable[str]) -> None:
 
 
 def _retire(location: Location, server: Server) -> None:
-    if server.running and not server.ending:
+    if server.served and server.running and not server.ending:
         location.quiet(server)
         with alone():
             if not _beside(location, server):
                 return
             location.kind.end(server)
-    if server.running:
+    if server.served and server.running:
         location.ended(server, location.kind.patience)
     with alone():
         if _beside(location, server):
