@@ -78,7 +78,7 @@ def test_who_waits_for_its_turn_can_be_asked_by_the_gateway_alone(mesh: Mesh, sl
     try:
         _eventual_id("127.0.0.1", port)
         assert _introduced(mesh, "etl") == ["defs"]
-        assert "refused" in _introduced(mesh, "etl", identity="beta")
+        assert _introduced(mesh, "etl", identity="beta") == "its mesh has nobody to pass it on to"
         assert mesh.greeting("beta", "gateway", None, protocol="etl.next.grpc.dagfleet")[3] == SETTINGS
         for identity in ("beta", None):
             assert mesh.greeting("beta", identity, None, protocol="etl.next.grpc.dagfleet") == b""
