@@ -2,7 +2,6 @@
 
 import importlib
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -12,7 +11,6 @@ from dataclasses import dataclass, field
 from types import ModuleType
 
 import pytest
-from dagfleet.probe.waiting import asked
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._grpc.client import DagsterGrpcClient
 
@@ -59,8 +57,10 @@ def test_an_exchange_loses_no_call(mesh: Mesh, slots: ModuleType) -> None:
             _wait_for(lambda: calls.answers[-20:] == [blue] * 20)
             slots.switch_to("etl", "green")
             _wait_for(lambda: calls.answers[-1] == green)
-            shut_down = importlib.import_module("code_servers.server").shut_down(blue_port)
-            subprocess.run([sys.executable, "-c", shut_down], check=True, timeout=20)
+            calls_to = importlib.import_module("code_servers.calls")
+            with calls_to.here(blue_port) as server:
+                assert calls_to.server_id(server) == blue
+                calls_to.shut_down(server)
             assert mesh.code_servers["beta"].wait(timeout=20) == 0
             seen = len(calls.answers)
             _wait_for(lambda: len(calls.answers) > seen + 20)
@@ -78,7 +78,8 @@ def test_who_waits_for_its_turn_can_be_asked_by_the_gateway_alone(mesh: Mesh, sl
     try:
         _eventual_id("127.0.0.1", port)
         assert _introduced(mesh, "etl") == ["defs"]
-        assert _introduced(mesh, "etl", identity="beta") == "its mesh has nobody to pass it on to"
+        with pytest.raises(slots.Failed, match="the mesh ended the connection"):
+            _introduced(mesh, "etl", identity="beta")
         assert mesh.greeting("beta", "gateway", None, protocol="etl.next.grpc.dagfleet")[3] == SETTINGS
         for identity in ("beta", None):
             assert mesh.greeting("beta", identity, None, protocol="etl.next.grpc.dagfleet") == b""
@@ -86,8 +87,9 @@ def test_who_waits_for_its_turn_can_be_asked_by_the_gateway_alone(mesh: Mesh, sl
     finally:
         end(waiting)
     # It is another one than the one that serves, and here nobody is that.
-    assert _introduced(mesh, "etl") == "its mesh has nobody to pass it on to"
-    assert _introduced(mesh, "other") == "its mesh has nobody to pass it on to"
+    for location in ("etl", "other"):
+        with pytest.raises(slots.Failed, match="the mesh ended the connection"):
+            _introduced(mesh, location)
 
 
 def test_a_haproxy_that_does_not_know_the_map_is_not_switched(
@@ -98,7 +100,7 @@ def test_a_haproxy_that_does_not_know_the_map_is_not_switched(
         slots.tell_haproxy("etl", "green")
 
 
-def _introduced(mesh: Mesh, location: str, *, identity: str = "gateway") -> list[str] | str:
+def _introduced(mesh: Mesh, location: str, *, identity: str = "gateway") -> list[str]:
     """Ask beta's waiting server as a deploy does."""
     pki = mesh.directory / f"pki-of-{identity}"
     if not pki.exists():
@@ -106,7 +108,10 @@ def _introduced(mesh: Mesh, location: str, *, identity: str = "gateway") -> list
         shutil.copy(mesh.directory / "pki/mesh-ca.crt", pki)
         for name in ("pem", "pem.key"):
             shutil.copy(mesh.directory / f"pki/{identity}.{name}", pki / f"gateway.{name}")
-    return asked(str(pki), location, "beta", f"{ADDRESSES['beta']}:{mesh.ports['mesh']}")
+    calls = importlib.import_module("code_servers.calls")
+    with calls.beside(location, "beta", f"{ADDRESSES['beta']}:{mesh.ports['mesh']}", pki) as server:
+        found: list[str] = calls.repositories(server)
+    return found
 
 
 @contextmanager

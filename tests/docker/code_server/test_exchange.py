@@ -21,7 +21,6 @@ MOMENTS = [
     ("rename", "before"),
     ("rename", "after"),
     ("update", "before"),
-    ("exec", "after"),
     ("stop", "before"),
     ("rm", "before"),
 ]

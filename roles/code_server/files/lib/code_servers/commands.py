@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from code_servers import calls
 from code_servers.containers import fetch as fetch_image
 from code_servers.host import Failed, Specification
 from code_servers.installing import install as install_release
@@ -101,8 +102,26 @@ def switch(name: str, reference: str) -> dict[str, Any]:
             "changed": differences,
             "version": kind.version(name, reference),
             "before": before,
-            "server": kind.server_id(server),
+            "server": location.server_id(server),
         }
+
+
+def introduce(name: str, *hosts: str) -> dict[str, list[str] | str]:
+    """Ask the servers that wait on other hosts for health and repositories, as the mesh's gateway, from here.
+
+    A host is written as HOST=ADDRESS:PORT. The answer for each is its repositories, or what is wrong.
+    """
+
+    def ask(host: str) -> list[str] | str:
+        name_there, address = host.split("=", 1)
+        try:
+            with calls.beside(name, name_there, address) as server:
+                return calls.repositories(server)
+        except Failed as failed:
+            return str(failed)
+
+    with ThreadPoolExecutor(max(1, len(hosts))) as pool:
+        return {host.split("=")[0]: answer for host, answer in zip(hosts, pool.map(ask, hosts))}  # noqa: B905
 
 
 def finish(*names: str) -> dict[str, str]:
@@ -163,6 +182,7 @@ COMMANDS = {
         install,
         installed,
         start,
+        introduce,
         switch,
         finish,
         back,

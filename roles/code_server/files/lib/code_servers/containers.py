@@ -8,7 +8,7 @@ import subprocess
 from typing import Any
 
 from code_servers.host import LIBRARY, SECRETS, Failed, Specification, run, secrets_written
-from code_servers.server import Server, ask_id, label, shut_down
+from code_servers.server import Server, label
 from code_servers.slots import port_of
 
 PORT = 4000
@@ -77,7 +77,8 @@ class Containers:
         if not specification["launcher"]:
             return
         try:
-            _in_its_python(server, IMPORT_COMPUTE_LOGS, "/run/dagfleet/with-secrets")
+            wrapped = "/run/dagfleet/with-secrets", "sh", "-c", IN_ITS_PYTHON, "sh"
+            docker("exec", server.id, *wrapped, IMPORT_COMPUTE_LOGS)
         except Failed as failed:
             reason = (str(failed).splitlines() or [""])[-1]
             raise Failed(
@@ -102,16 +103,9 @@ class Containers:
         """Return what the container printed last."""
         return docker("logs", "--tail", LOG_LINES, server.id)
 
-    def server_id(self, server: Server) -> str:
-        """Ask inside the container."""
-        return _in_its_python(server, ask_id(PORT))
-
-    def end(self, server: Server) -> None:
-        """Ask it to shut down, as Dagster itself would."""
+    def leave_down(self, server: Server) -> None:
+        """Have Docker not start it again."""
         docker("update", "--restart=no", server.id)
-        if server.running:
-            with contextlib.suppress(Failed):
-                _in_its_python(server, shut_down(PORT))
 
     def ended(self, server: Server) -> bool:
         """Tell whether the container does not run any more."""
@@ -198,10 +192,6 @@ def _run(location: str, specification: Specification, container: str, slot: str)
         "--entrypoint", "/run/dagfleet/with-secrets", specification["image"],
         "dagster", "api", "grpc", "-h", "0.0.0.0", "-p", str(PORT), *specification["arguments"],  # noqa: S104
     ]  # fmt: skip
-
-
-def _in_its_python(server: Server, code: str, *wrapper: str) -> str:
-    return docker("exec", server.id, *wrapper, "sh", "-c", IN_ITS_PYTHON, "sh", code)
 
 
 def _options(flag: str, between: str, values: dict[str, str]) -> list[str]:

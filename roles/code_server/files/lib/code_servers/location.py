@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
 
 from code_servers import versions
+from code_servers.calls import here, server_id, shut_down
 from code_servers.containers import Containers
 from code_servers.host import SPECIFICATIONS, Failed, Specification, secrets_written, write
 from code_servers.ports import answers, connections
@@ -150,6 +152,18 @@ class Location:
         while connections(server.port) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
 
+    def end(self, server: Server) -> None:
+        """Tell a server to end with its last call and its last run, and not to come back."""
+        self.kind.leave_down(server)
+        # One that does not answer any more has ended, or will be made to.
+        with contextlib.suppress(Failed), here(server.port) as connection:
+            shut_down(connection)
+
+    def server_id(self, server: Server) -> str:
+        """Return by which id Dagster knows a server."""
+        with here(server.port) as connection:
+            return server_id(connection)
+
     def ended(self, server: Server, patience: float) -> bool:
         """Wait until a server that was told to end has; tell whether it did in time."""
         started = time.monotonic()
@@ -166,7 +180,7 @@ class Location:
         if server.served and server.running:
             if not server.ending:
                 self.quiet(server)
-                self.kind.end(server)
+                self.end(server)
             runs_end = self.ended(server, RUNS_SECONDS if math.isinf(patience) else patience)
             if not runs_end and math.isinf(patience):
                 raise Failed(

@@ -50,7 +50,7 @@ def _retire(location: Location, server: Server) -> None:
         with alone():
             if not _beside(location, server):
                 return
-            location.kind.end(server)
+            location.end(server)
     if server.served and server.running:
         location.ended(server, location.kind.patience)
     with alone():

@@ -9,12 +9,6 @@ from typing import Protocol
 
 from code_servers.host import Specification
 
-# Dagster's own calls, without its packages. A message with one text in it is two bytes and that text.
-_CALL = (
-    "import grpc; channel = grpc.insecure_channel('127.0.0.1:{port}'); "
-    "answer = channel.unary_unary('/api.DagsterApi/{name}')(b'', timeout=5)"
-)
-
 
 @dataclass
 class Server:
@@ -78,11 +72,8 @@ class Kind(Protocol):
     def last_lines(self, server: Server) -> str:
         """Return what it printed last."""
 
-    def server_id(self, server: Server) -> str:
-        """Return by which id Dagster knows it."""
-
-    def end(self, server: Server) -> None:
-        """Tell it to end with its last call and its last run, and not to come back; return at once."""
+    def leave_down(self, server: Server) -> None:
+        """See to it that it does not come back once it has ended."""
 
     def ended(self, server: Server) -> bool:
         """Tell whether it has ended."""
@@ -97,13 +88,3 @@ class Kind(Protocol):
 def label(kind: Kind, specification: Specification) -> str:
     """Return what a server is made of: nothing in it depends on a secret's value."""
     return json.dumps({key: specification[key] for key in kind.made_of}, sort_keys=True)
-
-
-def shut_down(port: int) -> str:
-    """Return Python that asks a server on a port to end: it takes no new work, and finishes what it has."""
-    return _CALL.format(port=port, name="ShutdownServer")
-
-
-def ask_id(port: int) -> str:
-    """Return Python that prints a server's id."""
-    return _CALL.format(port=port, name="GetServerId") + "; print(answer[2:].decode())"

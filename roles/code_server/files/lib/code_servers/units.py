@@ -15,7 +15,7 @@ from pathlib import Path
 
 from code_servers.host import PROGRAM, ROOT, SECRETS, Failed, Specification, run, secrets_written, write
 from code_servers.ports import require_free
-from code_servers.server import Server, ask_id, label, shut_down
+from code_servers.server import Server, label
 from code_servers.slots import port_of
 
 UNITS = ROOT / "etc/systemd/system"
@@ -139,21 +139,11 @@ class Units:
         """Return the end of its journal."""
         return run("journalctl", "--unit", server.name, "--lines", LOG_LINES, "--no-pager", "--output=cat")
 
-    def server_id(self, server: Server) -> str:
-        """Ask with its own Python."""
-        return run(str(_release(server.name) / "venv/bin/python"), "-c", ask_id(server.port))
-
-    def end(self, server: Server) -> None:
-        """Ask it to shut down; it does once its last run has ended, which may take days."""
+    def leave_down(self, server: Server) -> None:
+        """Have systemd not start it again, now or at boot."""
         (AT_BOOT / server.name).unlink(missing_ok=True)
         write(DROP_INS / (server.name + ".d") / "ending.conf", ENDING, 0o644)
         systemctl("daemon-reload")
-        try:
-            run(str(_release(server.name) / "venv/bin/python"), "-c", shut_down(server.port))
-        except Failed:
-            # One that does not answer any more may listen to a signal.
-            with contextlib.suppress(Failed):
-                systemctl("kill", "--kill-who=main", "--signal=TERM", server.name)
 
     def ended(self, server: Server) -> bool:
         """Tell whether it is gone for good, or another one is in its slot."""
