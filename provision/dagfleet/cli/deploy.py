@@ -103,7 +103,7 @@ def rollback(settings: Settings, *, location: str, release: int | None, wait: fl
     text, changed = with_other_image(fleet_file, location, version) if image else (None, fleet_file)
     exchange(
         settings, changed, location, version, text=text, wait=wait, log="rollback",
-        bring=None, revision=chosen.revision,
+        bring=None, revision=chosen.revision, digest=chosen.digests.get(location, "") if image else "",
     )  # fmt: skip
     if image is None:
         settings.terminal.say(
@@ -122,8 +122,12 @@ def exchange(
     bring: "Bring | None",
     revision: str | None,
     text: str | None = None,
+    digest: str = "",
 ) -> None:
-    """Exchange the location's code servers and record it; `text` is fleet.yml afterwards, if that changes."""
+    """Exchange the location's code servers and record it; `text` is fleet.yml afterwards, if that changes.
+
+    `digest` is what the version's name has to stand for on the hosts, if that is known.
+    """
     from dagfleet.cli.working import working
     from dagfleet.phases.deploying import Deploy, Finish
     from dagfleet.phases.finishing import Done
@@ -141,7 +145,7 @@ def exchange(
     again = f"dagfleet deploy {location}"
     with working(settings, fleet_file, hosts, log=log, command=again) as work:
         work.wait = wait
-        deployed = Deploy(location=location, version=version, write=write, bring=bring)
+        deployed = Deploy(location=location, version=version, write=write, bring=bring, wanted_digest=digest)
         record = RecordDeploy(deployed=deployed, before=settings.fleet_file(), revision=revision)
         run(work, [Lock(), deployed, record, Finish(location=location), Done()])
 

@@ -34,7 +34,8 @@ def asked(work: Work, hosts: Sequence[str], command: str, seconds: int) -> dict[
 
 def refused(host: str, said: str) -> DagfleetError:
     """Return what a host's own words mean to the operator."""
-    if "code-server: not found" in said or "code-server: command not found" in said:
+    # The script is not there, or it does not know the command.
+    if "code-server: not found" in said or "code-server: command not found" in said or "KeyError: '" in said:
         return DagfleetError(
             f"{host} is from an older Dagfleet", fix="bring it up to date first: dagfleet apply"
         )

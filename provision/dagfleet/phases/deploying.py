@@ -35,6 +35,8 @@ class Deploy:
     bring: Bring | None
     """How it comes to the hosts; None: they have it."""
     title: str = "deploy"
+    wanted_digest: str = ""
+    """What the version's name has to stand for, where a release says so."""
 
     digest: str = ""
     """What the version's name stands for on the hosts: filled here, for the record."""
@@ -76,7 +78,9 @@ class Deploy:
             self.title, f"{names}: starting {self.version} beside the server that works"
         ) as now:
             words = f"{self.location} {shlex.quote(self.version)}"
-            started_beside = asked(work, hosts, f"start {words}", EXCHANGE_SECONDS)
+            started_beside = asked(
+                work, hosts, f"start {words} {self.wanted_digest}".rstrip(), EXCHANGE_SECONDS
+            )
             changing = [host for host in hosts if started_beside[host]["changed"]]
             if changing:
                 now(f"{names}: asking {self.version} through the mesh")

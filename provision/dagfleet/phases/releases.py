@@ -49,9 +49,10 @@ def earlier(
 ) -> Release:
     """Return the release to go back to: the numbered one, or the last with another version than `now`.
 
-    Raises ConfigurationError when there is none.
+    An image whose name stood for something else is another one. Raises ConfigurationError when there is none.
     """
     having = [release for release in known if version_in(release, location)]
+    serving = having[-1].digests.get(location) if having else None
     if number is not None:
         found = next((release for release in having if release.number == number), None)
         if found is None:
@@ -60,7 +61,12 @@ def earlier(
                 fix="see the releases: dagfleet history",
             )
         return found
-    found = next((release for release in reversed(having) if version_in(release, location) != now), None)
+
+    def differs(release: Release) -> bool:
+        digest = release.digests.get(location)
+        return version_in(release, location) != now or bool(digest and serving and digest != serving)
+
+    found = next((release for release in reversed(having) if differs(release)), None)
     if found is None:
         raise ConfigurationError(
             f"{location} has had no other version than {now} in any release on record",

@@ -106,6 +106,7 @@ class Host:
             "keep": 5,
             "keep_days": 30,
             "launcher": "",
+            "linger_seconds": 600,
             "network": "bridge",
             "port": self.port,
             "pull": False,
@@ -154,6 +155,22 @@ class Host:
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         return dict(line.split() for line in listed.stdout.splitlines())
+
+    @contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Leave no room where the script keeps its files; what is written there meanwhile is gone then."""
+        files = self.root / "etc/dagfleet"
+        full = self.root / "full"
+        shutil.copytree(files, full)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "full", str(files)], check=True)
+        try:
+            shutil.copytree(full, files, dirs_exist_ok=True)
+            with suppress(OSError), (files / "filler").open("wb", buffering=0) as filler:
+                while True:
+                    filler.write(b"x" * 4096)
+            yield
+        finally:
+            subprocess.run(["umount", str(files)], check=True)
 
     def serves(self, image: str) -> bool:
         """Tell whether one container is left, of this image."""

@@ -195,6 +195,39 @@ def test_a_pull_that_hangs_is_given_up_and_touches_nothing(host: Host) -> None:
     assert failed.stderr == f"Pulling {reference} took longer than 3 seconds\n"
 
 
+def test_a_name_that_moved_stands_again_for_what_a_release_had(host: Host, images: dict[str, str]) -> None:
+    tag = f"{images['first']}-moving"
+    _docker("tag", images["first"], tag)
+    host.want(tag)
+    host.converge()
+    released = json.loads(host.script("switch", LOCATION, tag).stdout)["version"]
+    _docker("tag", images["second"], tag)
+    assert host.converge() == {LOCATION: [f"the content of image {tag}"]}
+    assert json.loads(host.script("start", LOCATION, tag, released).stdout)["changed"]
+    assert json.loads(host.script("switch", LOCATION, tag).stdout)["version"] == released
+    gone = "sha256:" + "0" * 64
+    refused = host.script("start", LOCATION, tag, gone)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(
+        f"{tag} stands for another image now than it did when it served {LOCATION}"
+    )
+    _docker("image", "rm", "--force", tag)
+
+
+def test_a_full_disk_of_the_host_leaves_the_old_one_serving(host: Host, images: dict[str, str]) -> None:
+    host.want(images["first"])
+    host.converge()
+    with host.constant_calls() as calls, host.full_disk():
+        failed = host.script("switch", LOCATION, images["second"])
+        assert failed.returncode == 1
+        assert re.fullmatch(r"\S+ cannot be written: No space left on device\n", failed.stderr)
+    assert calls.errors == []
+    assert len(set(calls.answers)) == 1
+    assert host.wanted["image"] == images["first"]
+    # With room again, the same command goes on.
+    assert json.loads(host.script("switch", LOCATION, images["second"]).stdout)["changed"] == ["image"]
+
+
 def test_a_location_that_leaves_leaves_nothing(host: Host, images: dict[str, str]) -> None:
     host.want(images["first"])
     host.converge()

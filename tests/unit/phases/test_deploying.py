@@ -79,6 +79,12 @@ def test_a_location_without_an_image_goes_back_to_the_last_other_digest() -> Non
     assert (chosen.number, version_in(chosen, "reporting")) == (1, "aa")
 
 
+def test_an_image_whose_name_stood_for_something_else_is_another_one() -> None:
+    known = [replace(release(number, etl="etl:1"), digests={"etl": digest})
+             for number, digest in enumerate(("sha256:aa", "sha256:bb"), start=1)]  # fmt: skip
+    assert earlier(known, "etl", "etl:1").number == 1
+
+
 def test_a_rollback_to_nowhere_says_so() -> None:
     with pytest.raises(ConfigurationError, match="etl has had no other version than etl:1"):
         earlier([release(1, etl="etl:1")], "etl", "etl:1")

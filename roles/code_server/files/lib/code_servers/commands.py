@@ -75,11 +75,17 @@ def installed(name: str, release: str) -> dict[str, bool]:
     return {"installed": bool(Units().version(name, release))}
 
 
-def start(name: str, reference: str) -> dict[str, Any]:
-    """Have another version answer beside the server that serves, for `switch`; tell what that will change."""
+def start(name: str, reference: str, version: str = "") -> dict[str, Any]:
+    """Have another version answer beside the server that serves, for `switch`; tell what that will change.
+
+    With `version`, an image's id, the reference has to stand for that.
+    """
     location = Location(name)
     with alone():
         specification, serving = location.with_version(reference), location.settled()
+        if version:
+            location.kind.require(name, specification)
+            location.kind.hold(name, reference, version)
         if differences := location.differences(serving, specification):
             location.beside(serving, specification)
     return {"changed": differences}
@@ -125,12 +131,12 @@ def introduce(name: str, *hosts: str) -> dict[str, list[str] | str]:
 
 
 def finish(*names: str) -> dict[str, str]:
-    """Let go of servers that wait, once nobody needs them."""
+    """Let go of servers that wait, after the time in which they could be called back."""
     with alone():
         for location in map(Location, names):
             location.settled()
         others = beside(names)
-    in_the_background(others)
+    in_the_background(others, linger=True)
     return {}
 
 

@@ -54,6 +54,17 @@ class Containers:
             )
         docker("pull", "--quiet", image)
 
+    def hold(self, location: str, reference: str, version: str) -> None:
+        """Give the image with this id its name back, should another have it now."""
+        if self.version(location, reference) == version:
+            return
+        if not self.version(location, version):
+            raise Failed(
+                f"{reference} stands for another image now than it did when it served {location}, and this "
+                f"host has not kept that one ({version})"
+            )
+        docker("tag", version, reference)
+
     def start(self, location: str, specification: Specification, slot: str) -> Server:
         """Run a container named dagfleet-location-NAME-next."""
         name = _named(location) + "-next"

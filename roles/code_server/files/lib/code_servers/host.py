@@ -35,16 +35,23 @@ def run(*command: str, timeout: float | None = None) -> str:
 
 def write(path: Path, text: str, mode: int) -> None:
     """Write a file so that readers, and a crash, find the old one or the new one."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".next")
-    with os.fdopen(
-        os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8"
-    ) as file:
+    try:
+        _write(temporary, text, mode)
+        temporary.replace(path)
+    except OSError as error:
+        raise Failed(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    temporary.chmod(mode)
-    temporary.replace(path)
+    path.chmod(mode)
 
 
 def secrets_written(location: str) -> str:

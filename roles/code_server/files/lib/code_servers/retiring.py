@@ -22,11 +22,13 @@ def beside(names: Iterable[str]) -> dict[str, list[Server]]:
     return {name: Location(name).others() for name in names}
 
 
-def in_the_background(others: Mapping[str, Iterable[Server]]) -> None:
-    """Have systemd retire these servers, by location."""
+def in_the_background(others: Mapping[str, Iterable[Server]], *, linger: bool = False) -> None:
+    """Have systemd retire these servers, by location. One that lingers can be called back till then."""
     for name, servers in others.items():
         if ids := [each.id for each in servers]:
-            options = "--quiet", "--collect", f"--description=Retire code servers of {name}"
+            seconds = Location(name).wanted()["linger_seconds"] if linger else 0
+            later = (f"--on-active={seconds}",) if seconds else ()
+            options = "--quiet", "--collect", f"--description=Retire code servers of {name}", *later
             run("systemd-run", *options, str(PROGRAM), "retire", name, *ids)
 
 

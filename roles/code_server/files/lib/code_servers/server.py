@@ -57,6 +57,9 @@ class Kind(Protocol):
     def require(self, location: str, specification: Specification) -> None:
         """Have the version here; raise Failed."""
 
+    def hold(self, location: str, reference: str, version: str) -> None:
+        """Have the reference stand for this version; raise Failed when that is not here any more."""
+
     def start(self, location: str, specification: Specification, slot: str) -> Server:
         """Start a server in a slot that nobody uses; it need not answer yet."""
 

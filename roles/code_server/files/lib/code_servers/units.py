@@ -108,6 +108,9 @@ class Units:
                 f"bring it: dagfleet deploy {location}"
             )
 
+    def hold(self, location: str, reference: str, version: str) -> None:
+        """Find nothing to do: a release is named by its content."""
+
     def start(self, location: str, specification: Specification, slot: str) -> Server:
         """Write the slot's unit and start it."""
         require_free(port_of(specification, slot))
