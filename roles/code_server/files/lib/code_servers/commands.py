@@ -41,7 +41,7 @@ def converge(*names: str) -> dict[str, list[str]]:
             list(pool.map(exchange, work))
         others = beside(names)
     in_the_background(others)
-    settle(names)
+    settle(others)
     if failures:
         raise Failed("\n".join(failures))
     return {location.name: differences for location, (_, _, differences) in work.items()}
