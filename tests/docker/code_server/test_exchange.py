@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import threading
+from typing import Any
 
 import pytest
 from dagster._grpc.client import DagsterGrpcClient
@@ -72,21 +73,29 @@ def test_no_call_is_lost_wherever_an_exchange_is_killed(host: Host, images: dict
 
 
 @pytest.mark.parametrize(
-    ("image", "reason"),
+    ("image", "changes", "reason"),
     [
-        pytest.param("broken", "stopped. Its last lines:(?s:.*)a_module_that_nobody_installed", id="import"),
-        pytest.param("hanging", "did not answer within 5 seconds", id="hangs"),
-        pytest.param("absent", "Image .*:absent of location .* is not on this host", id="no such image"),
+        pytest.param(
+            "broken", {}, "stopped. Its last lines:(?s:.*)a_module_that_nobody_installed", id="import"
+        ),
+        pytest.param(
+            "second",
+            {"arguments": ["-m", "no_such_module"]},
+            "stopped. Its last lines:(?s:.*)No module named 'no_such_module'",
+            id="wrong module",
+        ),
+        pytest.param("hanging", {"start_seconds": 5}, "did not answer within 5 seconds", id="hangs"),
+        pytest.param("absent", {}, "Image .*:absent of location .* is not on this host", id="no such image"),
     ],
 )
 def test_an_image_that_does_not_serve_leaves_the_old_one_serving(
-    host: Host, images: dict[str, str], image: str, reason: str
+    host: Host, images: dict[str, str], image: str, changes: dict[str, Any], reason: str
 ) -> None:
     host.want(images["first"])
     host.converge()
     serving = host.containers()
     with host.constant_calls() as calls:
-        host.want(images.get(image, f"{images['first'].partition(':')[0]}:absent"), start_seconds=5)
+        host.want(images.get(image, f"{images['first'].partition(':')[0]}:absent"), **changes)
         failed = host.script("converge", LOCATION)
         assert failed.returncode == 1
         assert re.search(reason, failed.stderr), failed.stderr
