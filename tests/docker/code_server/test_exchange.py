@@ -179,6 +179,19 @@ def test_back_serves_from_the_old_server_as_if_nothing_had_been(host: Host, imag
     assert host.converge() == {}
 
 
+def test_a_server_that_lingers_is_no_way_back(host: Host, images: dict[str, str]) -> None:
+    host.want(images["first"])
+    host.converge()
+    host.script("switch", LOCATION, images["second"])
+    host.script("finish", LOCATION, LINGER="1")
+    assert len(host.containers()) == 2
+    # The next deploy fails before it has a server of its own: what is undone is that, not the one before.
+    absent = f"{images['first'].partition(':')[0]}:absent"
+    assert host.script("start", LOCATION, absent).returncode == 1
+    assert json.loads(host.script("back", LOCATION).stdout) == {}
+    assert host.serves(images["second"])
+
+
 def test_an_old_image_goes_when_it_is_neither_among_the_last_nor_young(
     host: Host, images: dict[str, str]
 ) -> None:
