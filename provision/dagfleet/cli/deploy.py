@@ -37,6 +37,7 @@ def deploy(settings: Settings, *, location: str, image: str | None, folder: Path
     one ends with its last call; until then any failure leaves the old one serving. Runs that work keep the
     image that they were started with. Stopped anywhere, the same command goes on.
     """
+    from dagfleet.derive.registry import pulled
     from dagfleet.errors import ConfigurationError
     from dagfleet.fleet.comings import with_other_image
     from dagfleet.image.revision import revision
@@ -58,7 +59,7 @@ def deploy(settings: Settings, *, location: str, image: str | None, folder: Path
     text, changed = with_other_image(fleet_file, location, wanted)
     exchange(
         settings, changed, location, wanted, text=text, wait=wait, log="deploy",
-        pushes=bool(folder) or fleet_file.fleet.docker.images == "push",
+        pushes=bool(folder) or not pulled(fleet_file.fleet, wanted),
         revision=revision(folder or fleet_file.directory),
     )  # fmt: skip
 
