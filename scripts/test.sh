@@ -7,8 +7,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH" PYTHONUNBUFFERED=1
 
-# Fleets of their own: the other ways to Docker, Terraform, disturbed applies, hosts that come, leave and die, backups.
-fleets=(tests/e2e/test_{docker_access,terraform,apply_survives,host_life,backup}.py)
+# Fleets of their own: the other ways to Docker, Terraform, disturbed applies, hosts that come, leave and die, backups, a registry.
+fleets=(tests/e2e/test_{docker_access,terraform,apply_survives,host_life,backup,registry}.py)
 suites=("$@")
 ((${#suites[@]})) || suites=(unit component older docker molecule e2e)
 
@@ -22,7 +22,7 @@ touch "$DAGFLEET_FAILURES"
 # Distribution packages that a suite runs for real.
 packages() {
     case $1 in
-    component) echo haproxy postgresql pgbouncer openssl socat nftables iproute2 age python3-psycopg2 ;;
+    component) echo haproxy docker-registry postgresql pgbouncer openssl socat nftables iproute2 age python3-psycopg2 ;;
     older) echo postgresql ;;
     docker) echo docker-registry haproxy openssh-server openssl ;;
     e2e) echo chromium openssl ;;

@@ -73,6 +73,7 @@ class Shop:
                 method, path, body or None, {name.replace("_", "-"): value for name, value in headers.items()}
             )
             answer = connection.getresponse()
+            # HAProxy writes their names in small letters.
             return Answer(answer.status, dict(answer.headers.items()), answer.read())
         finally:
             connection.close()
@@ -91,12 +92,12 @@ class Shop:
             body=json.dumps(manifest).encode(), Content_Type=MANIFEST,
         )  # fmt: skip
         assert answer.status == 201, answer
-        return answer.headers["Docker-Content-Digest"]
+        return answer.headers["docker-content-digest"]
 
     def _blob(self, name: str, content: bytes) -> dict[str, Any]:
         begun = self.ask("POST", f"/v2/{name}/blobs/uploads/", login=LOGIN)
         assert begun.status == 202, begun
-        where = begun.headers["Location"]
+        where = begun.headers["location"]
         digest = digest_of(content)
         # The registry says where to go on by the name that it was asked by.
         assert where.startswith(f"https://127.0.0.1:{self.port}/v2/{name}/blobs/uploads/"), where
@@ -157,7 +158,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     _render(shop)
     try:
         shop.start()
-        files = [text for name in ("haproxy", "users") for text in ("-f", str(folder / f"alpha-{name}.cfg"))]
+        files = [text for name in ("haproxy", "users") for text in ("-f", str(folder / f"{name}.cfg"))]
         with (folder / "alpha.log").open("wb") as log:
             shop.processes["haproxy"] = subprocess.Popen(
                 ["haproxy", "-db", *files], stderr=log, start_new_session=True
@@ -246,16 +247,14 @@ def _render(shop: Shop) -> None:
         "mesh_registry_users": f"# who pushes\n{LOGIN}",
     }
     registry = {"registry_port": shop.behind, "registry_directory": str(folder / "images")}
-    (folder / "alpha.json").write_text(json.dumps(mesh))
-    (folder / "registry.json").write_text(json.dumps(registry))
+    (folder / "alpha.json").write_text(json.dumps(mesh | registry))
     inventory = folder / "inventory.json"
     inventory.write_text(json.dumps({"all": {"hosts": {"alpha": None}}}))
-    for playbook in (ROOT / "tests/component/mesh/render.yml", HERE / "render.yml"):
-        subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook",
-             "-i", str(inventory), "-e", json.dumps({"directory": str(folder)}), str(playbook)],
-            cwd=ROOT, check=True, timeout=120, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-m", "ansible", "playbook",
+         "-i", str(inventory), "-e", json.dumps({"directory": str(folder)}), str(HERE / "render.yml")],
+        cwd=ROOT, check=True, timeout=120, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 def _free_ports(count: int) -> list[int]:
