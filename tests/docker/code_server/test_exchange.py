@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import threading
+from typing import Any
 
 import pytest
 from dagster._grpc.client import DagsterGrpcClient
@@ -72,23 +73,29 @@ def test_no_call_is_lost_wherever_an_exchange_is_killed(host: Host, images: dict
 
 
 @pytest.mark.parametrize(
-    ("image", "reason"),
+    ("image", "changes", "reason"),
     [
-        pytest.param("broken", "stopped. Its last lines:(?s:.*)a_module_that_nobody_installed", id="import"),
-        pytest.param("hanging", "did not answer within 5 seconds", id="hangs"),
-        pytest.param("absent", "Image .*:absent of location .* is not on this host", id="no such image"),
+        pytest.param(
+            "broken", {}, "stopped. Its last lines:(?s:.*)a_module_that_nobody_installed", id="import"
+        ),
+        pytest.param(
+            "second",
+            {"arguments": ["-m", "no_such_module"]},
+            "stopped. Its last lines:(?s:.*)No module named 'no_such_module'",
+            id="wrong module",
+        ),
+        pytest.param("hanging", {"start_seconds": 5}, "did not answer within 5 seconds", id="hangs"),
+        pytest.param("absent", {}, "Image .*:absent of location .* is not on this host", id="no such image"),
     ],
 )
 def test_an_image_that_does_not_serve_leaves_the_old_one_serving(
-    host: Host, images: dict[str, str], image: str, reason: str
+    host: Host, images: dict[str, str], image: str, changes: dict[str, Any], reason: str
 ) -> None:
     host.want(images["first"])
     host.converge()
     serving = host.containers()
     with host.constant_calls() as calls:
-        # The one that ends is seen to, however long a busy machine takes for it.
-        patience = {"start_seconds": 5} if image == "hanging" else {}
-        host.want(images.get(image, f"{images['first'].partition(':')[0]}:absent"), **patience)
+        host.want(images.get(image, f"{images['first'].partition(':')[0]}:absent"), **changes)
         failed = host.script("converge", LOCATION)
         assert failed.returncode == 1
         assert re.search(reason, failed.stderr), failed.stderr
@@ -170,6 +177,19 @@ def test_back_serves_from_the_old_server_as_if_nothing_had_been(host: Host, imag
     assert calls.errors == []
     assert host.wanted == wanted
     assert host.converge() == {}
+
+
+def test_a_server_that_lingers_is_no_way_back(host: Host, images: dict[str, str]) -> None:
+    host.want(images["first"])
+    host.converge()
+    host.script("switch", LOCATION, images["second"])
+    host.script("finish", LOCATION, LINGER="1")
+    assert len(host.containers()) == 2
+    # The next deploy fails before it has a server of its own: what is undone is that, not the one before.
+    absent = f"{images['first'].partition(':')[0]}:absent"
+    assert host.script("start", LOCATION, absent).returncode == 1
+    assert json.loads(host.script("back", LOCATION).stdout) == {}
+    assert host.serves(images["second"])
 
 
 def test_an_old_image_goes_when_it_is_neither_among_the_last_nor_young(

@@ -9,7 +9,7 @@ from typing import Any
 
 from code_servers import calls
 from code_servers.containers import fetch as fetch_image
-from code_servers.host import Failed, Specification
+from code_servers.host import Failed, Specification, write
 from code_servers.installing import install as install_release
 from code_servers.location import Location
 from code_servers.lock import alone
@@ -39,9 +39,11 @@ def converge(*names: str) -> dict[str, list[str]]:
                 work[location] = serving, specification, differences
         with ThreadPoolExecutor(max(1, len(work))) as pool:
             list(pool.map(exchange, work))
+        for location in map(Location, names):
+            location.before.unlink(missing_ok=True)
         others = beside(names)
     in_the_background(others)
-    settle(names)
+    settle(others)
     if failures:
         raise Failed("\n".join(failures))
     return {location.name: differences for location, (_, _, differences) in work.items()}
@@ -100,6 +102,8 @@ def switch(name: str, reference: str) -> dict[str, Any]:
         server = serving
         if differences or not server:
             server = location.beside(serving, specification)
+            if serving:
+                write(location.before, serving.id, 0o600)
             location.serve_from(server)
         location.want(specification)
         location.remember(serving)
@@ -135,6 +139,7 @@ def finish(*names: str) -> dict[str, str]:
     with alone():
         for location in map(Location, names):
             location.settled()
+            location.before.unlink(missing_ok=True)
         others = beside(names)
     in_the_background(others, linger=True)
     return {}
@@ -154,6 +159,7 @@ def back(*names: str) -> dict[str, str]:
                 if not other.served:
                     done[location.name] = location.last_lines(other, "was not taken")
             location.settled()
+            location.before.unlink(missing_ok=True)
         others = beside(names)
     in_the_background(others)
     return done

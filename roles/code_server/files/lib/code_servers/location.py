@@ -29,6 +29,8 @@ class Location:
     def __init__(self, name: str) -> None:
         self.name = name
         self.file = SPECIFICATIONS / f"{name}.json"
+        self.before = SPECIFICATIONS / f"{name}.before"
+        """The id of the server that a switch has left, until that is settled."""
 
     # What is wanted.
 
@@ -68,9 +70,10 @@ class Location:
         return [each for each in self.kind.servers(self.name) if not serving or each.id != serving.id]
 
     def waiting(self) -> Server | None:
-        """Return a server that has served and could again."""
-        able = [each for each in self.others() if each.served and each.running and not each.ending]
-        return able[0] if able else None
+        """Return the server that a switch has left, if it can serve again."""
+        left = self.before.read_text(encoding="utf-8") if self.before.exists() else None
+        able = [each for each in self.others() if each.running and not each.ending]
+        return next((each for each in able if each.id == left), None)
 
     def settled(self) -> Server | None:
         """Return the server that serves, or None, after mending what a crash left half-done."""
@@ -203,4 +206,5 @@ class Location:
             kind.remove(server)
         forget(self.name)
         versions.forget(self.name)
-        self.file.unlink(missing_ok=True)
+        for file in (self.file, self.before):
+            file.unlink(missing_ok=True)

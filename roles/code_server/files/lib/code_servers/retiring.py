@@ -18,8 +18,12 @@ POLL_SECONDS = 0.5
 
 
 def beside(names: Iterable[str]) -> dict[str, list[Server]]:
-    """Return who stands beside the servers of these locations."""
-    return {name: Location(name).others() for name in names}
+    """Return who stands beside the servers of these locations, but for those that end already."""
+    found = {name: Location(name).others() for name in names}
+    return {
+        name: [each for each in others if not (each.ending and each.running)]
+        for name, others in found.items()
+    }
 
 
 def in_the_background(others: Mapping[str, Iterable[Server]], *, linger: bool = False) -> None:
@@ -32,11 +36,13 @@ def in_the_background(others: Mapping[str, Iterable[Server]], *, linger: bool = 
             run("systemd-run", *options, str(PROGRAM), "retire", name, *ids)
 
 
-def settle(names: Iterable[str]) -> None:
+def settle(others: Mapping[str, Iterable[Server]]) -> None:
     """Wait a little for those who have nothing left to do: an apply should find its host as it will stay."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while any(beside(names).values()) and time.monotonic() < deadline:
+    going = {(name, each.id) for name, servers in others.items() for each in servers}
+    while going and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
+        going = {(name, id_) for name, id_ in going if id_ in {each.id for each in Location(name).others()}}
 
 
 def retire(name: str, ids: Iterable[str]) -> None:

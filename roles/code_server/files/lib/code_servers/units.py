@@ -214,6 +214,7 @@ def _named(location: str) -> str:
 def _server(slot: str, name: str) -> Server:
     [state] = _properties(name, "ActiveState")
     text = (UNITS / name).read_text(encoding="utf-8")
+    ending = (DROP_INS / (name + ".d") / "ending.conf").exists()
     port = re.search(r"^ExecStart=.* -p (\d+) ", text, re.MULTILINE)
     return Server(
         name=name,
@@ -225,8 +226,9 @@ def _server(slot: str, name: str) -> Server:
         environment=_setting(text, "Environment"),
         state=state,
         running=state == "active",
-        served=(AT_BOOT / name).is_symlink(),
-        ending=(DROP_INS / (name + ".d") / "ending.conf").exists(),
+        # One that ends is not started at boot any more.
+        served=ending or (AT_BOOT / name).is_symlink(),
+        ending=ending,
     )
 
 
