@@ -26,6 +26,7 @@ def broken_rules(data: Mapping[str, Any]) -> Iterator[Finding]:
         _addresses,
         _ports,
         _max_runs,
+        _python,
         _pools,
         _location_code,
         _subnets,
@@ -90,6 +91,15 @@ def _max_runs(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield (
                 ("hosts", name, "max_runs"),
                 "counts containers, but this host has docker: none; set limits in its locations",
+            )
+
+
+def _python(data: Mapping[str, Any]) -> Iterator[Finding]:
+    for name, host in _mappings(data, "hosts"):
+        if host.get("docker") != "none" and host.get("python") is not None:
+            yield (
+                ("hosts", name, "python"),
+                "is for bare processes, but this host runs Docker, whose images bring their own; take it out",
             )
 
 

@@ -24,26 +24,29 @@ if TYPE_CHECKING:
     from dagfleet.fleet import FleetFile
 
 
-def planned_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
-    """Return the release that the location's sources ask for, whether or not its archive was made yet."""
+def planned_release(fleet_file: "FleetFile", location: str, python: str) -> ProcessRelease:
+    """Return the release that the location's sources ask for, whether or not its archive was made yet.
+
+    `python` is the release of python3 on the hosts that it is for, such as 3.11.
+    """
     digest = content_digest(
         [
-            ("sources", _sources(fleet_file, location).digest(Target()).encode()),
+            ("sources", _sources(fleet_file, location).digest(Target(python=python)).encode()),
             ("plugins", plugin_digest().encode()),
         ]
     )[:16]
     return ProcessRelease(digest=digest, archive=cache() / "releases" / f"{location}-{digest}.tar")
 
 
-def process_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
+def process_release(fleet_file: "FleetFile", location: str, python: str) -> ProcessRelease:
     """Return the location's release, its archive made if it was missing.
 
     The archive holds wheels and a requirements.txt that pins each of them, with hashes. Complete as it is,
     it installs with `pip install --no-index --no-deps --find-links FOLDER -r FOLDER/requirements.txt`.
     """
-    release = planned_release(fleet_file, location)
+    release = planned_release(fleet_file, location, python)
     if not release.archive.is_file():
-        sources, target = _sources(fleet_file, location), Target()
+        sources, target = _sources(fleet_file, location), Target(python=python)
         with scratch_folder() as scratch:
             wheels = _download(sources.lock(target), target, scratch / "wheels")
             projects = [build_wheel(folder) for folder in sources.folders]
