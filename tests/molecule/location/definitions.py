@@ -1,5 +1,6 @@
 import os
 import time
+from pathlib import Path
 
 import dagster as dg
 
@@ -20,8 +21,11 @@ def check_environment() -> None:
 
 @dg.op
 def wait() -> None:
-    """Outlast whatever restarts the code server."""
-    time.sleep(600)
+    """Outlast whatever restarts the code server, until somebody says that it is enough."""
+    for _ in range(600):
+        if Path("/tmp/enough").exists():  # noqa: S108 -- a container's own
+            return
+        time.sleep(1)
 
 
 @dg.job(executor_def=dg.in_process_executor)
