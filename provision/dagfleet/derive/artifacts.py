@@ -23,9 +23,8 @@ class LauncherPackage:
 
 @dataclass(frozen=True, kw_only=True)
 class Artifacts:
-    """The control plane's image, the launcher's wheel, releases of locations that run as processes."""
+    """The control plane's image, the launcher's wheel, a release for each location that runs as a process."""
 
     control_image: str
     launcher: LauncherPackage
-    process_releases: Mapping[tuple[str, str], ProcessRelease]
-    """By location and by the Python of the hosts that it is for."""
+    process_releases: Mapping[str, ProcessRelease]

@@ -113,7 +113,7 @@ def code_server_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict
 
 def process_location_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, Any]:
     """Return the variables of role `process_location` for a host without Docker."""
-    ports, python = location_ports(fleet), fleet.hosts[host_name].process_python
+    ports = location_ports(fleet)
     return {
         "process_location_locations": [
             {
@@ -122,8 +122,8 @@ def process_location_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) ->
                 "arguments": code_arguments(name, location),
                 "environment": process_environment(fleet, name),
                 "secret_environment": secret_environment(fleet, location),
-                "digest": artifacts.process_releases[name, python].digest,
-                "archive": str(artifacts.process_releases[name, python].archive),
+                "digest": artifacts.process_releases[name].digest,
+                "archive": str(artifacts.process_releases[name].archive),
             }
             for name, location in fleet.locations_on(host_name).items()
         ],

@@ -11,6 +11,7 @@ from dagfleet.fleet.document import KeyPath
 from dagfleet.fleet.mistakes import did_you_mean
 from dagfleet.fleet.model import Docker, Host, Mesh, Ssh, Web
 from dagfleet.fleet.values import is_ipv4
+from dagfleet.fleet.versions import PYTHON
 
 Finding = tuple[KeyPath, str]
 
@@ -100,6 +101,15 @@ def _python(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield (
                 ("hosts", name, "python"),
                 "is for bare processes, but this host runs Docker, whose images bring their own; take it out",
+            )
+    hosts = _mapping(data, "hosts")
+    for location, values in _mappings(data, "locations"):
+        pool = [_mapping(hosts, name) for name in _list(values, "hosts") if isinstance(name, str)]
+        pythons = {str(host.get("python") or PYTHON) for host in pool if host.get("docker") == "none"}
+        if len(pythons) > 1:
+            yield (
+                ("locations", location, "hosts"),
+                f"mixes hosts with Python {' and '.join(sorted(pythons))}; use one, or two locations",
             )
 
 

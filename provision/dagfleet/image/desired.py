@@ -21,9 +21,8 @@ def artifacts(fleet_file: "FleetFile") -> Artifacts:
         control_image=control_plane_reference(fleet),
         launcher=planned_launcher(),
         process_releases={
-            (name, python): planned_release(fleet_file, name, python)
+            name: planned_release(fleet_file, name)
             for name, location in fleet.locations.items()
             if location.requirements
-            for python in dict.fromkeys(fleet.hosts[host].process_python for host in location.hosts)
         },
     )

@@ -24,29 +24,26 @@ if TYPE_CHECKING:
     from dagfleet.fleet import FleetFile
 
 
-def planned_release(fleet_file: "FleetFile", location: str, python: str) -> ProcessRelease:
-    """Return the release that the location's sources ask for, whether or not its archive was made yet.
-
-    `python` is the release of python3 on the hosts that it is for, such as 3.11.
-    """
+def planned_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
+    """Return the release that the location's sources ask for, whether or not its archive was made yet."""
     digest = content_digest(
         [
-            ("sources", _sources(fleet_file, location).digest(Target(python=python)).encode()),
+            ("sources", _sources(fleet_file, location).digest(_target(fleet_file, location)).encode()),
             ("plugins", plugin_digest().encode()),
         ]
     )[:16]
     return ProcessRelease(digest=digest, archive=cache() / "releases" / f"{location}-{digest}.tar")
 
 
-def process_release(fleet_file: "FleetFile", location: str, python: str) -> ProcessRelease:
+def process_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
     """Return the location's release, its archive made if it was missing.
 
     The archive holds wheels and a requirements.txt that pins each of them, with hashes. Complete as it is,
     it installs with `pip install --no-index --no-deps --find-links FOLDER -r FOLDER/requirements.txt`.
     """
-    release = planned_release(fleet_file, location, python)
+    release = planned_release(fleet_file, location)
     if not release.archive.is_file():
-        sources, target = _sources(fleet_file, location), Target(python=python)
+        sources, target = _sources(fleet_file, location), _target(fleet_file, location)
         with scratch_folder() as scratch:
             wheels = _download(sources.lock(target), target, scratch / "wheels")
             projects = [build_wheel(folder) for folder in sources.folders]
@@ -60,6 +57,12 @@ def process_release(fleet_file: "FleetFile", location: str, python: str) -> Proc
             release.archive.parent.mkdir(parents=True, exist_ok=True)
             archive.rename(release.archive)
     return release
+
+
+def _target(fleet_file: "FleetFile", location: str) -> Target:
+    fleet = fleet_file.fleet
+    # A pool has one Python: a rule of fleet.yml sees to it.
+    return Target(python=fleet.hosts[fleet.locations[location].hosts[0]].process_python)
 
 
 def _sources(fleet_file: "FleetFile", location: str) -> Sources:

@@ -101,11 +101,11 @@ def build_releases(fleet_file: "FleetFile", now: Callable[[str], None]) -> list[
     if not wanted.launcher.archive.is_file():
         launcher_package()
         built.append("launcher")
-    for (name, python), release in wanted.process_releases.items():
+    for name, release in wanted.process_releases.items():
         if not release.archive.is_file():
-            now(f"collecting the wheels of {name} for Python {python}")
-            process_release(fleet_file, name, python)
-            built.append(f"{name} for Python {python}")
+            now(f"collecting the wheels of {name}")
+            process_release(fleet_file, name)
+            built.append(name)
     return built
 
 

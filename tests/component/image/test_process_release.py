@@ -29,7 +29,6 @@ secrets: {web_users: {generated: {users: [ada]}}}
 def fleet_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fleet whose process location wants one package, which is compiled for each Python."""
     monkeypatch.setenv("DAGFLEET_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "fleet.yml").write_text(FLEET)
     wanted = tmp_path / "requirements.in"
     wanted.write_text("markupsafe==3.0.2\n")
     run_uv(
@@ -41,7 +40,9 @@ def fleet_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("python", HOST_PYTHONS)
 def test_every_wheel_of_a_release_fits_the_python_that_it_is_for(fleet_file: Path, python: str) -> None:
-    release = process_release(load_fleet(fleet_file), "reporting", python)
+    fleet_file.write_text(FLEET.replace("docker: none", f'docker: none, python: "{python}"'))
+
+    release = process_release(load_fleet(fleet_file), "reporting")
 
     with tarfile.open(release.archive) as archive:
         wheels = [name for name in archive.getnames() if name.endswith(".whl")]

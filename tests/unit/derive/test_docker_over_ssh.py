@@ -27,7 +27,7 @@ def variables(host: str, fleet: Fleet) -> dict[str, Any]:
     built = Artifacts(
         control_image="dagfleet/control-plane:1",
         launcher=LauncherPackage(digest="def", archive=Path("l.tar")),
-        process_releases={("reporting", "3.11"): release},
+        process_releases={"reporting": release},
     )
     return host_vars(fleet, host, built)
 

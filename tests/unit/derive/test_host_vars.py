@@ -23,14 +23,11 @@ EXTERNAL = "postgres: {mode: external, url: secret://warehouse}"
 
 
 def variables(host: str, fleet: Fleet | None = None, *, archive: str = "/tmp/r.tar") -> dict[str, Any]:  # noqa: S108
-    releases = {
-        ("reporting", python): ProcessRelease(digest=f"abc-{python}", archive=Path(archive))
-        for python in ("3.11", "3.13")
-    }
+    release = ProcessRelease(digest="abc", archive=Path(archive))
     built = Artifacts(
         control_image="dagfleet/control-plane:1",
         launcher=LauncherPackage(digest="def", archive=Path(archive)),
-        process_releases=releases,
+        process_releases={"reporting": release},
     )
     return host_vars(fleet or fleet_with(locations=LOCATIONS), host, built)
 
@@ -152,15 +149,7 @@ def test_text_that_looks_like_a_template_is_not_one() -> None:
 def test_a_process_gets_its_release() -> None:
     (reporting,) = variables("delta")["process_location_locations"]
     assert reporting["arguments"] == ["-f", "reporting.py", "-d", "/srv", "--location-name", "reporting"]
-    assert (reporting["digest"], reporting["archive"]) == ("abc-3.11", "/tmp/r.tar")  # noqa: S108
-
-
-def test_a_process_gets_the_release_for_its_hosts_python() -> None:
-    fleet = fleet_with(locations=LOCATIONS)
-    delta = fleet.hosts["delta"].model_copy(update={"python": "3.13"})
-    newer = fleet.model_copy(update={"hosts": {**fleet.hosts, "delta": delta}})
-    (reporting,) = variables("delta", newer)["process_location_locations"]
-    assert reporting["digest"] == "abc-3.13"
+    assert (reporting["digest"], reporting["archive"]) == ("abc", "/tmp/r.tar")  # noqa: S108
 
 
 def test_every_database_has_a_user_of_its_own_name() -> None:

@@ -43,7 +43,6 @@ def test_a_new_host_for_processes_says_its_python(file: FleetFile) -> None:
         "gamma",
         address="10.0.1.3",
         ssh={},
-        locations=["reporting"],
         process=True,
         python="3.13",
     )

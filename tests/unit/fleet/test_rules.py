@@ -130,6 +130,21 @@ def test_python_is_said_of_hosts_without_docker_only() -> None:
     }
 
 
+def test_a_pool_of_processes_has_one_python() -> None:
+    hosts = """
+        hosts:
+          alpha: {address: 10.0.1.1}
+          delta: {address: 10.0.1.4, docker: none}
+          epsilon: {address: 10.0.1.5, docker: none, python: "3.13"}
+          zeta: {address: 10.0.1.6, docker: none, python: "3.11"}
+        """
+    pool = {"image": "", "requirements": "[./etl]"}
+    assert problems_with(hosts=hosts, locations=location(hosts="[delta, epsilon]", **pool)) == {
+        "locations.etl.hosts": "mixes hosts with Python 3.11 and 3.13; use one, or two locations"
+    }
+    assert problems_with(hosts=hosts, locations=location(hosts="[delta, zeta]", **pool)) == {}
+
+
 @pytest.mark.parametrize(
     ("python", "said"),
     [

@@ -72,46 +72,42 @@ def test_an_installed_dagfleet_and_its_checkout_name_the_same_plugins(
 def test_a_release_is_named_without_being_built(fleet_file: FleetFile, cache: Path) -> None:
     releases = artifacts(fleet_file).process_releases
 
-    assert list(releases) == [("reporting", "3.11")]
-    (release,) = releases.values()
-    assert release.archive.name == f"reporting-{release.digest}.tar"
+    assert list(releases) == ["reporting"]
+    assert releases["reporting"].archive.name == f"reporting-{releases['reporting'].digest}.tar"
     assert not cache.exists()
-
-
-def test_hosts_with_another_python_have_a_release_of_their_own(fleet_file: FleetFile) -> None:
-    before = artifacts(fleet_file).process_releases
-
-    epsilon = '  epsilon: {address: 10.0.0.3, docker: none, python: "3.13"}'
-    with_host = changed(fleet_file, "locations:", f"{epsilon}\nlocations:")
-    other = changed(with_host, "hosts: [delta]", "hosts: [delta, epsilon]")
-
-    releases = artifacts(other).process_releases
-    assert list(releases) == [("reporting", "3.11"), ("reporting", "3.13")]
-    assert releases["reporting", "3.11"] == before["reporting", "3.11"]
-    assert releases["reporting", "3.13"].digest != releases["reporting", "3.11"].digest
 
 
 @pytest.mark.parametrize("file", ["reporting/defs.py", "pyproject.toml", "requirements.txt"])
 def test_changed_sources_or_lock_are_another_release(fleet_file: FleetFile, file: str) -> None:
-    before = artifacts(fleet_file).process_releases["reporting", "3.11"].digest
+    before = artifacts(fleet_file).process_releases["reporting"].digest
     path = fleet_file.directory / "reporting" / file
 
     path.write_text((path.read_text() if path.exists() else "") + "# changed\n")
 
-    assert artifacts(fleet_file).process_releases["reporting", "3.11"].digest != before
+    assert artifacts(fleet_file).process_releases["reporting"].digest != before
+
+
+def test_another_python_is_another_release(fleet_file: FleetFile) -> None:
+    before = artifacts(fleet_file).process_releases["reporting"].digest
+
+    same = changed(fleet_file, "docker: none", 'docker: none, python: "3.11"')
+    assert artifacts(same).process_releases["reporting"].digest == before
+
+    other = changed(same, '"3.11"', '"3.13"')
+    assert artifacts(other).process_releases["reporting"].digest != before
 
 
 @pytest.mark.parametrize(
     "file", ["reporting/__pycache__/defs.pyc", "build/lib/defs.py", "reporting.egg-info/PKG-INFO"]
 )
 def test_build_products_are_not_another_release(fleet_file: FleetFile, file: str) -> None:
-    before = artifacts(fleet_file).process_releases["reporting", "3.11"].digest
+    before = artifacts(fleet_file).process_releases["reporting"].digest
     path = fleet_file.directory / "reporting" / file
 
     path.parent.mkdir(parents=True)
     path.write_text("made\n")
 
-    assert artifacts(fleet_file).process_releases["reporting", "3.11"].digest == before
+    assert artifacts(fleet_file).process_releases["reporting"].digest == before
 
 
 def test_a_path_that_does_not_exist_is_named(fleet_file: FleetFile) -> None:
