@@ -10,12 +10,21 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
 action=${1:-} role=${2:-}
-# DAGFLEET_SUITE=trixie is another Debian for any of them: a machine image of its own is made.
+# DAGFLEET_SUITE=trixie is another Debian for any of them, with a machine image of its own.
+# The roles work with Ansible's own strategy and with the CLI's, which takes a third of the time (decision 0011).
 # Scenarios that the usual run converges with Ansible's own strategy.
 plainly='base|postgres|process_location'
 
 all() {
     MOLECULE_GLOB="tests/molecule/{$(IFS=, && echo "$*")}/molecule.yml" molecule -c tests/molecule/config.yml test --all
+}
+
+swiftly() {
+    mapfile -t settings < <(python -c '
+from dagfleet.runner.strategy import environment
+for name, value in environment().items():
+    print(f"{name}={value}")')
+    [ "${#settings[@]}" = 0 ] || export "${settings[@]}"
 }
 
 case $action in
@@ -32,15 +41,10 @@ fi
 mapfile -t scenarios < <(cd tests/molecule && printf '%s\n' */molecule.yml | sed 's|/.*||')
 if [ "$action" = test ] && [ -z "$role" ]; then
     mapfile -t usual < <(printf '%s\n' "${scenarios[@]}" | grep -vx fleet)
-    # The roles work with Ansible's own strategy and with the CLI's, which takes a third of the time (decision 0011).
     mapfile -t plain < <(printf '%s\n' "${usual[@]}" | grep -xE "$plainly")
     mapfile -t swift < <(printf '%s\n' "${usual[@]}" | grep -vxE "$plainly")
     all "${plain[@]}" || verdict=1
-    mapfile -t settings < <(python -c '
-from dagfleet.runner.strategy import environment
-for name, value in environment().items():
-    print(f"{name}={value}")')
-    [ "${#settings[@]}" = 0 ] || export "${settings[@]}"
+    swiftly
     all "${swift[@]}" || verdict=1
     exit "${verdict:-0}"
 fi
@@ -48,6 +52,7 @@ if [ ! -f "tests/molecule/$role/molecule.yml" ]; then
     echo "no scenario named \"$role\"; there are: ${scenarios[*]}" >&2
     exit 3
 fi
+[ "$action" = test ] || swiftly
 # Molecule reads every scenario that it is shown, a second each.
 export MOLECULE_GLOB="tests/molecule/$role/molecule.yml"
 exec molecule -c tests/molecule/config.yml "$action" -s "$role"
