@@ -22,9 +22,9 @@ touch "$DAGFLEET_FAILURES"
 # Distribution packages that a suite runs for real.
 packages() {
     case $1 in
-    component) echo haproxy docker-registry postgresql pgbouncer openssl socat nftables iproute2 age python3-psycopg2 ;;
+    component) echo haproxy docker-registry postgresql pgbouncer openssl socat nftables iproute2 age python3-psycopg2 python3-h2 ;;
     older) echo postgresql ;;
-    docker) echo docker-registry haproxy openssh-server openssl ;;
+    docker) echo docker-registry haproxy openssh-server openssl python3-h2 ;;
     e2e) echo chromium openssl ;;
     fleets) echo openssl age ;;
     esac

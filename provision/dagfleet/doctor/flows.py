@@ -78,7 +78,7 @@ def _locations(fleet: Fleet) -> Iterator[Flow]:
             service = (
                 _container(host, f"dagfleet-location-{name}", f"code server {name}")
                 if fleet.hosts[host].runs_docker
-                else _unit(host, f"dagfleet-location-{name}.service", f"code server {name}")
+                else _slot(host, name)
             )
             yield Flow(
                 f"{name} on {host}",
@@ -235,6 +235,16 @@ def _container(host: str, name: str, title: str) -> Hop:
         host,
         {"kind": "container", "name": name},
         f"start it on {host}: docker start {name}, or put it back: dagfleet apply",
+    )
+
+
+def _slot(host: str, location: str) -> Hop:
+    """Return the hop of a code server without Docker: which of its two units serves, the host knows."""
+    return Hop(
+        f"code server {location}",
+        host,
+        {"kind": "unit", "name": f"dagfleet-location-{location}@SLOT.service", "location": location},
+        f"see what it says: dagfleet logs {location}, or put it back: dagfleet apply",
     )
 
 

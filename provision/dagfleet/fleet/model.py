@@ -20,6 +20,7 @@ from dagfleet.fleet.values import (
     Name,
     PinnedImage,
     Port,
+    Python,
     Recipient,
     Schedule,
     SecretKey,
@@ -32,7 +33,7 @@ from dagfleet.fleet.values import (
     WebCertificate,
     Whole,
 )
-from dagfleet.fleet.versions import supported_dagster_version
+from dagfleet.fleet.versions import PYTHON, supported_dagster_version
 
 
 class Part(BaseModel):
@@ -79,6 +80,12 @@ class Host(Part):
         default="engine",
         description="`engine`: locations and runs are containers; `none`: they are bare processes.",
     )
+    python: Python | None = Field(
+        default=None,
+        description="Its python3, where locations are bare processes: their wheels are for it; 3.11 when "
+        "absent.",
+        examples=['"3.13"'],
+    )
     docker_port: Port = Field(default=2376, description="Port of the Docker endpoint (mutual TLS).")
     mesh: Mesh = Field(default=Mesh(), description="The host's door for traffic between hosts.")
     max_runs: Whole | None = Field(
@@ -104,6 +111,11 @@ class Host(Part):
     def runs_docker(self) -> bool:
         """Tell whether locations and runs are containers here."""
         return self.docker == "engine"
+
+    @property
+    def process_python(self) -> str:
+        """Return the Python that wheels of its processes are collected for."""
+        return self.python or PYTHON
 
 
 class Web(Part):

@@ -11,6 +11,7 @@ from dagfleet.fleet.document import KeyPath
 from dagfleet.fleet.mistakes import did_you_mean
 from dagfleet.fleet.model import Docker, Host, Mesh, Registry, Ssh, Web
 from dagfleet.fleet.values import is_ipv4
+from dagfleet.fleet.versions import PYTHON
 
 Finding = tuple[KeyPath, str]
 
@@ -27,6 +28,7 @@ def broken_rules(data: Mapping[str, Any]) -> Iterator[Finding]:
         _addresses,
         _ports,
         _max_runs,
+        _python,
         _pools,
         _location_code,
         _subnets,
@@ -95,6 +97,24 @@ def _max_runs(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield (
                 ("hosts", name, "max_runs"),
                 "counts containers, but this host has docker: none; set limits in its locations",
+            )
+
+
+def _python(data: Mapping[str, Any]) -> Iterator[Finding]:
+    for name, host in _mappings(data, "hosts"):
+        if host.get("docker") != "none" and host.get("python") is not None:
+            yield (
+                ("hosts", name, "python"),
+                "is for bare processes, but this host runs Docker, whose images bring their own; take it out",
+            )
+    hosts = _mapping(data, "hosts")
+    for location, values in _mappings(data, "locations"):
+        pool = [_mapping(hosts, name) for name in _list(values, "hosts") if isinstance(name, str)]
+        pythons = {str(host.get("python") or PYTHON) for host in pool if host.get("docker") == "none"}
+        if len(pythons) > 1:
+            yield (
+                ("locations", location, "hosts"),
+                f"mixes hosts with Python {' and '.join(sorted(pythons))}; use one, or two locations",
             )
 
 

@@ -28,7 +28,7 @@ def planned_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
     """Return the release that the location's sources ask for, whether or not its archive was made yet."""
     digest = content_digest(
         [
-            ("sources", _sources(fleet_file, location).digest(Target()).encode()),
+            ("sources", _sources(fleet_file, location).digest(_target(fleet_file, location)).encode()),
             ("plugins", plugin_digest().encode()),
         ]
     )[:16]
@@ -43,7 +43,7 @@ def process_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
     """
     release = planned_release(fleet_file, location)
     if not release.archive.is_file():
-        sources, target = _sources(fleet_file, location), Target()
+        sources, target = _sources(fleet_file, location), _target(fleet_file, location)
         with scratch_folder() as scratch:
             wheels = _download(sources.lock(target), target, scratch / "wheels")
             projects = [build_wheel(folder) for folder in sources.folders]
@@ -57,6 +57,12 @@ def process_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
             release.archive.parent.mkdir(parents=True, exist_ok=True)
             archive.rename(release.archive)
     return release
+
+
+def _target(fleet_file: "FleetFile", location: str) -> Target:
+    fleet = fleet_file.fleet
+    # A pool has one Python: a rule of fleet.yml sees to it.
+    return Target(python=fleet.hosts[fleet.locations[location].hosts[0]].process_python)
 
 
 def _sources(fleet_file: "FleetFile", location: str) -> Sources:
