@@ -40,7 +40,7 @@ class Shop(DeployedFleet):
     ADDRESSES = {"alpha": f"10.89.{SHOP_NETWORK}.11", "beta": f"10.89.{SHOP_NETWORK}.12"}  # noqa: RUF012
 
     def serving(self) -> str:
-        """The image of the code server that serves; the one before it stays for a while under another name."""
+        """The image of the code server that serves; the one before it stays for a while."""
         return self.sh(
             "beta", "docker ps --filter name=^/dagfleet-location-etl$ --format '{{.Image}}'"
         ).strip()
