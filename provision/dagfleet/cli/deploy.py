@@ -105,6 +105,7 @@ def exchange(
 ) -> None:
     """Exchange the location's code servers and record it; `pushes` None: the hosts have the image already."""
     from dagfleet.cli.working import working
+    from dagfleet.phases.admitting import Undisturbed
     from dagfleet.phases.deploying import Deploy, Finish
     from dagfleet.phases.finishing import Done
     from dagfleet.phases.locking import Lock
@@ -120,7 +121,7 @@ def exchange(
         work.wait = wait
         deployed = Deploy(location=location, image=image, write=write, pushes=pushes)
         record = RecordDeploy(deployed=deployed, before=settings.fleet_file(), revision=revision)
-        run(work, [Lock(), deployed, record, Finish(location=location), Done()])
+        run(work, [Lock(), Undisturbed(), deployed, record, Finish(location=location), Done()])
 
 
 def require_image(fleet_file: "FleetFile", name: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dagfleet import __version__
 from dagfleet.derive.host_vars import host_vars
 from dagfleet.errors import ConfigurationError, DagfleetError, UnreachableError
+from dagfleet.fleet.breaking import latest
 from dagfleet.fleet.comings import with_other_image
 from dagfleet.image import artifacts
 from dagfleet.phases.deploying import Deploy
@@ -124,6 +125,8 @@ def new_release(work: Work, before: Sequence[Release]) -> Release:
         config=hashlib.sha256(work.fleet_file.path.read_bytes()).hexdigest()[:16],
         seconds=round(work.seconds, 1),
         images={name: each.image for name, each in work.fleet.locations.items() if each.image},
+        dagster=work.fleet.dagster.version,
+        breaking=latest(),
     )
 
 
