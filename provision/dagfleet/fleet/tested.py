@@ -61,7 +61,7 @@ def refuse_upgrade(name: str, now: str, to: str, *, tested: Iterable[str] = TEST
     """Raise ConfigurationError when fleet `name` cannot go from Dagster `now` to Dagster `to`."""
     known = sorted(tested, key=numbers)
     newer = [each for each in known if numbers(each) > numbers(now)]
-    if numbers(to) < numbers(now):
+    if to[:1].isdigit() and numbers(to) < numbers(now):
         raise ConfigurationError(
             f"{name} runs Dagster {now}, and Dagster's tables cannot go back to {to}",
             fix="a backup made with that version is the way back: dagfleet backup list",
