@@ -177,6 +177,7 @@ def restore(
     backup and on the hosts: those in progress fail, those that waited are canceled.
     """
     from dagfleet.cli.working import working
+    from dagfleet.phases.admitting import Admit
     from dagfleet.phases.apply import PHASES
     from dagfleet.phases.checking import Check
     from dagfleet.phases.phase import Phase, run
@@ -191,7 +192,9 @@ def restore(
     chosen = Source(name=name, file=file, identity=key, force=force)
     phases: list[Phase] = []
     for phase in PHASES:
-        if isinstance(phase, Check):
+        if isinstance(phase, Admit):
+            phases.append(Admit(any_dagster=True))
+        elif isinstance(phase, Check):
             phases += [phase, Look(chosen)]
         elif isinstance(phase, Services):
             phases += [Services(variables={STARTED: False}), Restore(chosen)]

@@ -43,16 +43,19 @@ class Unchanged:
             refuse_unready(work.fleet, releases(control))
 
 
+@dataclass(frozen=True)
 class Admit:
     """Compares what fleet.yml and this Dagfleet bring with what the fleet was last applied with."""
 
-    title = "lock"
+    any_dagster: bool = False
+    """A restore brings the database of the Dagster that fleet.yml says, whatever the fleet has had."""
+    title: str = "lock"
 
     def run(self, work: Work) -> None:
         """Raise ConfigurationError when that is a matter of another command, or of the owner's consent."""
         control = target(work.fleet_file, work.fleet.control.host)
         refuse_during_upgrade(work.fleet.name, standing(control))
-        refuse_unready(work.fleet, releases(control))
+        refuse_unready(work.fleet, releases(control), any_dagster=self.any_dagster)
 
 
 def refuse_during_upgrade(name: str, journal: Journal | None) -> None:
@@ -66,12 +69,12 @@ def refuse_during_upgrade(name: str, journal: Journal | None) -> None:
     )
 
 
-def refuse_unready(fleet: "Fleet", known: Sequence[Release]) -> None:
+def refuse_unready(fleet: "Fleet", known: Sequence[Release], *, any_dagster: bool = False) -> None:
     """Raise ConfigurationError for another Dagster than the last release's, or an unacknowledged change."""
     last = known[-1] if known else None
     refuse_unacknowledged(fleet, applied_with=last.breaking if last else None)
     # The owner of an external database is who backs it up before its tables change.
-    if last is None or fleet.postgres.mode == "external":
+    if last is None or any_dagster or fleet.postgres.mode == "external":
         return
     if last.dagster and last.dagster != fleet.dagster.version:
         raise ConfigurationError(

@@ -52,6 +52,15 @@ def test_an_apply_does_not_change_the_version_of_dagster(fleet_file: FleetFile) 
     assert told.value.fix == 'write version: "1.12.22" there again, then dagfleet upgrade 1.13.27'
 
 
+def test_a_restore_may_bring_another_dagster_but_no_change_that_nobody_agreed_to(
+    fleet_file: FleetFile,
+) -> None:
+    last = replace(LAST, dagster="1.12.22")
+    refuse_unready(fleet_file.fleet, [last], any_dagster=True)
+    with pytest.raises(ConfigurationError, match="changes what prod was applied with before"):
+        refuse_unready(fleet_file.fleet, [replace(last, breaking=0)], any_dagster=True)
+
+
 def test_a_release_of_before_changes_were_numbered_knows_none_of_them(fleet_file: FleetFile) -> None:
     line = LAST.as_line().replace(f', "breaking": {latest()}', "")
     [old] = parsed(line)
