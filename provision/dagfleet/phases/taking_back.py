@@ -11,6 +11,7 @@ from dagfleet.phases.phase import UndoneError
 from dagfleet.phases.playing import play
 from dagfleet.phases.releases import new_release
 from dagfleet.phases.restoring import STARTED, Restore, Source, at_control, backups_of, start
+from dagfleet.phases.verifying import Verify
 from dagfleet.phases.work import Work
 from dagfleet.probe.history import FILE, releases
 from dagfleet.probe.target import target
@@ -88,6 +89,11 @@ class TakeBack:
             raise DagfleetError(f"{failure.host}: {failure.sentence}", fix=f"then: {work.command}")
         if self._restored:
             self._restore.wake(work)
+        try:
+            Verify().run(work)
+        except DagfleetError as error:
+            # Whatever that is, it may have been so before, and no second way back would mend it.
+            work.progress.line(self.title, f"{error.message}; {error.fix}")
         return f"control plane and code servers are those of Dagster {self.journal.old}"
 
     def _told(self, work: Work) -> str:

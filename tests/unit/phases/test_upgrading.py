@@ -35,7 +35,7 @@ DONE = [
 IMAGES_BACK = f"play all on alpha,beta,delta of {OLD}"
 DATABASE_BACK = [
     "- database back", "halt", f"restore {BACKUP} --force", "start pgbouncer",
-    "- images back", f"{IMAGES_BACK}, not started", "wake",
+    "- images back", f"{IMAGES_BACK}, not started", "wake", f"verify {OLD}",
 ]  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def test_killed_anywhere_the_same_command_goes_on_with_the_step_it_was_at(
 @pytest.mark.parametrize(
     ("failing", "way"),
     [
-        ("docker stop", ["- images back", IMAGES_BACK]),
+        ("docker stop", ["- images back", IMAGES_BACK, f"verify {OLD}"]),
         (DONE[6], DATABASE_BACK),
         (DONE[8], DATABASE_BACK),
         (DONE[10], DATABASE_BACK),
@@ -223,6 +223,17 @@ def test_a_way_back_that_fails_is_gone_on_with(work: Work, world: World) -> None
     assert told.value.__notes__[0] == "The upgrade to 1.13.27 is being taken back: alpha: no such column."
     with pytest.raises(UndoneError):
         run(work, [again(work, world)])
+
+
+def test_the_way_back_ends_although_the_fleet_was_not_well_before_either(
+    work: Work, world: World, heard: Heard
+) -> None:
+    world.stops[DONE[6]] = Failure("alpha", "control_plane: Migrate", "no such column")
+    world.raises[f"verify {OLD}"] = DagfleetError("location ml cannot be loaded", fix="see what it says")
+    with pytest.raises(UndoneError):
+        run(work, [upgrade(work.fleet_file.path)])
+    assert "back: location ml cannot be loaded; see what it says" in heard.lines
+    assert world.journal == ""
 
 
 def test_a_backup_that_is_no_good_leaves_everything_as_it_is(work: Work, world: World) -> None:
