@@ -49,7 +49,7 @@ need() {
 
 # Packages and the practice machines' images come before all suites: two of them must not install at once.
 prepare() {
-    local wanted=() engine= before=
+    local wanted=() engine='' before=''
     for suite in "$@"; do
         mapfile -t -O "${#wanted[@]}" wanted < <(packages "$suite" | tr ' ' '\n')
         case $suite in docker | molecule | e2e | fleets) engine=1 ;; esac
