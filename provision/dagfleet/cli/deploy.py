@@ -39,6 +39,7 @@ def deploy(settings: Settings, *, location: str, image: str | None, folder: Path
     they were started with: an image, or the old server, which ends with the last of them. Stopped anywhere,
     the same command goes on.
     """
+    from dagfleet.derive.registry import pulled
     from dagfleet.errors import ConfigurationError
     from dagfleet.fleet.comings import with_other_image
     from dagfleet.image import artifacts
@@ -71,7 +72,7 @@ def deploy(settings: Settings, *, location: str, image: str | None, folder: Path
             )
     wanted = image or now
     text, changed = with_other_image(fleet_file, location, wanted)
-    pushes = folder or fleet_file.fleet.docker.images == "push"
+    pushes = folder or not pulled(fleet_file.fleet, wanted)
     exchange(
         settings, changed, location, wanted, text=text, wait=wait, log="deploy",
         bring=Push(wanted) if pushes else Pull(wanted), revision=revision(folder or fleet_file.directory),

@@ -25,7 +25,7 @@ INSTALLED = (
 CACHED = (
     "docker.io", "haproxy", "postgresql", "pgbouncer", "python3-psycopg2", "python3-requests",
     "python3-cryptography", "python3-venv", "python3-packaging", "python3-passlib", "python3-h2",
-    "acl", "age", "openssl", "socat", "curl", "rsyslog",
+    "acl", "age", "openssl", "socat", "curl", "rsyslog", "docker-registry",
 )  # fmt: skip
 
 # What other releases of Debian cache besides: where one package became two.
