@@ -130,6 +130,7 @@ def exchange(
     `digest` is what the version's name has to stand for on the hosts, if that is known.
     """
     from dagfleet.cli.working import working
+    from dagfleet.phases.admitting import Undisturbed
     from dagfleet.phases.deploying import Deploy, Finish
     from dagfleet.phases.finishing import Done
     from dagfleet.phases.locking import Lock
@@ -148,7 +149,7 @@ def exchange(
         work.wait = wait
         deployed = Deploy(location=location, version=version, write=write, bring=bring, wanted_digest=digest)
         record = RecordDeploy(deployed=deployed, before=settings.fleet_file(), revision=revision)
-        run(work, [Lock(), deployed, record, Finish(location=location), Done()])
+        run(work, [Lock(), Undisturbed(), deployed, record, Finish(location=location), Done()])
 
 
 def require_location(fleet_file: "FleetFile", name: str) -> "Location":

@@ -470,6 +470,12 @@ class Fleet(Part):
     compute_logs: ComputeLogs = Field(default=ComputeLogs(), description="What steps print.")
     queue: Queue = Field(default=Queue(), description="The run queue.")
     secrets: dict[SecretKey, Secret] = Field(default={}, description="Where secrets come from, by name.")
+    acknowledge: tuple[Whole, ...] = Field(
+        default=(),
+        description="Numbers of Dagfleet's breaking changes that may come to this fleet; an apply that "
+        "brings one asks for its number here.",
+        examples=[[1]],
+    )
 
     def locations_on(self, host_name: str) -> dict[str, Location]:
         """Return the locations that a host serves, in the file's order."""

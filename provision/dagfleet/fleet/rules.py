@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dagfleet.fleet.breaking import latest
 from dagfleet.fleet.document import KeyPath
 from dagfleet.fleet.mistakes import did_you_mean
 from dagfleet.fleet.model import Docker, Host, Mesh, Registry, Ssh, Web
@@ -35,6 +36,7 @@ def broken_rules(data: Mapping[str, Any]) -> Iterator[Finding]:
         _open_ports,
         _registry,
         _postgres,
+        _acknowledged,
     ):
         yield from rule(data)
 
@@ -232,6 +234,12 @@ def _postgres(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield ("backup",), "with postgres.mode external its owner backs the server up; take this out"
     elif postgres.get("url") is not None:
         yield ("postgres", "url"), "only mode external has a url; set mode: external, or take this out"
+
+
+def _acknowledged(data: Mapping[str, Any]) -> Iterator[Finding]:
+    for index, number in enumerate(_list(data, "acknowledge")):
+        if isinstance(number, int) and not 1 <= number <= latest():
+            yield ("acknowledge", index), f"no breaking change has the number {number} yet; take this out"
 
 
 def _no_host(name: str, hosts: Mapping[str, Any]) -> str:
