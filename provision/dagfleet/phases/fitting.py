@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from dagfleet.errors import ConfigurationError, DagfleetError, UnreachableError
 from dagfleet.fleet.tested import PACKAGES, misfit
 from dagfleet.image.process import locked_packages
-from dagfleet.phases.deploying import PULL_SECONDS, asked
+from dagfleet.phases.bringing import PULL_SECONDS
+from dagfleet.phases.code_servers import asked
 from dagfleet.phases.images import build_releases, described, images_to_send, send
 from dagfleet.phases.work import Work
 from dagfleet.probe.survey import on_each
