@@ -1,6 +1,7 @@
 """gRPC calls with one message each way.
 
-gRPC's own library cannot be used: it always names HTTP/2 in ALPN, where the mesh wants the location (decision 0003).
+gRPC's own library cannot be used: it always names HTTP/2 in ALPN, where the mesh wants the location
+(decision 0003).
 """
 
 from __future__ import annotations
