@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ from dagfleet.paths import cache
 
 if TYPE_CHECKING:
     from dagfleet.fleet import FleetFile
+
+_PIN = re.compile(r"^([\w.-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 def planned_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
@@ -65,9 +68,20 @@ def _target(fleet_file: "FleetFile", location: str) -> Target:
     return Target(python=fleet.hosts[fleet.locations[location].hosts[0]].process_python)
 
 
+def locked_packages(fleet_file: "FleetFile", location: str) -> dict[str, str]:
+    """Return the versions that the location's lock pins, by package."""
+    return pins(_sources(fleet_file, location).lock(_target(fleet_file, location)))
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Return the versions that the text of a lock pins, by package."""
+    return dict(_PIN.findall(lock))
+
+
 def _sources(fleet_file: "FleetFile", location: str) -> Sources:
-    requirements = fleet_file.fleet.locations[location].requirements
-    return Sources.of(fleet_file.directory / path for path in requirements)
+    fleet = fleet_file.fleet
+    paths = (fleet_file.directory / path for path in fleet.locations[location].requirements)
+    return Sources.of(paths, dagster=fleet.dagster.version)
 
 
 def _packed(wheels: Path) -> dict[str, Path | bytes]:

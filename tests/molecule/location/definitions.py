@@ -4,6 +4,8 @@ from pathlib import Path
 
 import dagster as dg
 
+GO_ON = Path("/var/lib/dagfleet/dagster_home/go-on")
+
 
 @dg.op
 def use_the_secret(context: dg.OpExecutionContext) -> None:
@@ -21,11 +23,10 @@ def check_environment() -> None:
 
 @dg.op
 def wait() -> None:
-    """Outlast whatever restarts the code server, until somebody says that it is enough."""
-    for _ in range(600):
-        if Path("/tmp/enough").exists():  # noqa: S108 -- a container's own
-            return
-        time.sleep(1)
+    """Outlast whatever exchanges the code server, until somebody says so."""
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline and not GO_ON.exists():
+        time.sleep(0.2)
 
 
 @dg.job(executor_def=dg.in_process_executor)

@@ -163,7 +163,7 @@ def test_a_locations_own_unit_holds_its_port(fleet: Fleet) -> None:
         location_port(fleet, "reporting"),
         "python3",
         address="127.0.0.1",
-        unit="dagfleet-location-reporting.service",
+        unit="dagfleet-location-reporting@green.service",
     )
     assert found(fleet, "delta", listeners=(own,)) == []
 
