@@ -39,6 +39,7 @@ def deploy(settings: Settings, *, location: str, image: str | None, folder: Path
     they were started with: an image, or the old server, which ends with the last of them. Stopped anywhere,
     the same command goes on.
     """
+    from dagfleet.derive.registry import pulled
     from dagfleet.errors import ConfigurationError
     from dagfleet.fleet.comings import with_other_image
     from dagfleet.image import artifacts
@@ -71,7 +72,7 @@ def deploy(settings: Settings, *, location: str, image: str | None, folder: Path
             )
     wanted = image or now
     text, changed = with_other_image(fleet_file, location, wanted)
-    pushes = folder or fleet_file.fleet.docker.images == "push"
+    pushes = folder or not pulled(fleet_file.fleet, wanted)
     exchange(
         settings, changed, location, wanted, text=text, wait=wait, log="deploy",
         bring=Push(wanted) if pushes else Pull(wanted), revision=revision(folder or fleet_file.directory),
@@ -129,6 +130,7 @@ def exchange(
     `digest` is what the version's name has to stand for on the hosts, if that is known.
     """
     from dagfleet.cli.working import working
+    from dagfleet.phases.admitting import Undisturbed
     from dagfleet.phases.deploying import Deploy, Finish
     from dagfleet.phases.finishing import Done
     from dagfleet.phases.locking import Lock
@@ -147,7 +149,7 @@ def exchange(
         work.wait = wait
         deployed = Deploy(location=location, version=version, write=write, bring=bring, wanted_digest=digest)
         record = RecordDeploy(deployed=deployed, before=settings.fleet_file(), revision=revision)
-        run(work, [Lock(), deployed, record, Finish(location=location), Done()])
+        run(work, [Lock(), Undisturbed(), deployed, record, Finish(location=location), Done()])
 
 
 def require_location(fleet_file: "FleetFile", name: str) -> "Location":

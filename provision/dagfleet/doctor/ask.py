@@ -20,6 +20,7 @@ SLOTS = "/etc/dagfleet/slots.map"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 SETTINGS_FRAME = 4
 PING = "GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n"
+REGISTRY = "GET /v2/ HTTP/1.1\r\nHost: registry\r\nConnection: close\r\n\r\n"
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 
 
@@ -79,6 +80,14 @@ def answers_docker(question: dict[str, Any]) -> dict[str, Any]:
         connection.sendall(PING.encode())
         status = connection.recv(64).split(b"\r\n")[0].decode(errors="replace")
     return {"ok": " 200 " in status, "fact": "dockerd answers" if " 200 " in status else status or "cut off"}
+
+
+def answers_registry(question: dict[str, Any]) -> dict[str, Any]:
+    """Ask the registry whether this host may pull."""
+    with tls(question) as connection:
+        connection.sendall(REGISTRY.encode())
+        status = connection.recv(64).split(b"\r\n")[0].decode(errors="replace")
+    return {"ok": " 200 " in status, "fact": "it may pull" if " 200 " in status else status or "cut off"}
 
 
 def answers_docker_over_ssh(question: dict[str, Any]) -> dict[str, Any]:
@@ -196,6 +205,7 @@ KINDS = {
     "grpc": answers_grpc,
     "docker": answers_docker,
     "docker-ssh": answers_docker_over_ssh,
+    "registry": answers_registry,
     "sql": answers_sql,
     "tls-sql": answers_sql_over_tls,
     "http": answers_http,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dagfleet import __version__
 from dagfleet.derive.host_vars import host_vars
 from dagfleet.errors import ConfigurationError, DagfleetError, UnreachableError
+from dagfleet.fleet.breaking import latest
 from dagfleet.fleet.comings import with_other_image
 from dagfleet.image import artifacts
 from dagfleet.phases.deploying import Deploy
@@ -144,6 +145,8 @@ def new_release(work: Work, before: Sequence[Release]) -> Release:
         seconds=round(work.seconds, 1),
         images={name: each.image for name, each in work.fleet.locations.items() if each.image},
         digests={name: each.digest for name, each in artifacts(work.fleet_file).process_releases.items()},
+        dagster=work.fleet.dagster.version,
+        breaking=latest(),
     )
 
 

@@ -1,16 +1,20 @@
-"""As much of HTTP/2 as a gRPC call with one message each way needs: hosts have no gRPC of their own."""
+"""gRPC calls with one message each way.
+
+gRPC's own library cannot be used: it always names HTTP/2 in ALPN, where the mesh wants the location
+(decision 0003).
+"""
 
 from __future__ import annotations
 
 import gzip
 import socket
 
-# Frames (RFC 9113, section 6) and their flags.
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
-END_STREAM, END_HEADERS, ACK = 1, 4, 1
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-WINDOW = (2**30).to_bytes(4, "big")
-INITIAL_WINDOW_SIZE = (4).to_bytes(2, "big")
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, DataReceived, Event, StreamEnded, StreamReset, TrailersReceived
+from h2.exceptions import ProtocolError
+
+CHUNK = 2**16
 
 
 class Unanswered(Exception):  # noqa: N818
@@ -22,62 +26,46 @@ class Http2:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        self.stream = -1
-        window = frame(SETTINGS, 0, 0, INITIAL_WINDOW_SIZE + WINDOW) + frame(WINDOW_UPDATE, 0, 0, WINDOW)
-        connection.sendall(PREFACE + window)
+        self.http = H2Connection(H2Configuration(header_encoding=None))
+        self.http.initiate_connection()
 
     def call(self, path: str, message: bytes = b"") -> bytes:
         """Return the message that answers; raise Unanswered when none does."""
-        self.stream += 2
-        body = b"\0" + len(message).to_bytes(4, "big") + message
-        self.connection.sendall(
-            frame(HEADERS, END_HEADERS, self.stream, headers(path))
-            + frame(DATA, END_STREAM, self.stream, body)
+        stream = self.http.get_next_available_stream_id()
+        self.http.send_headers(
+            stream,
+            [
+                (":method", "POST"),
+                (":scheme", "http"),
+                (":path", path),
+                (":authority", "code-server"),
+                ("content-type", "application/grpc"),
+                ("te", "trailers"),
+            ],
         )
-        answer, ended = b"", False
+        self.http.send_data(stream, b"\0" + len(message).to_bytes(4, "big") + message, end_stream=True)
+        answer, said, ended = bytearray(), "", False
         while not ended:
-            kind, flags, stream, content = self._receive()
-            if kind == SETTINGS and not flags & ACK:
-                self.connection.sendall(frame(SETTINGS, ACK, 0, b""))
-            elif kind == PING and not flags & ACK:
-                self.connection.sendall(frame(PING, ACK, 0, content))
-            elif kind == GOAWAY or (kind == RST_STREAM and stream == self.stream):
-                break
-            elif stream == self.stream and kind in (DATA, HEADERS):
-                answer += content if kind == DATA else b""
-                ended = bool(flags & END_STREAM)
+            for event in self._events():
+                if isinstance(event, DataReceived):
+                    answer += event.data
+                    self.http.acknowledge_received_data(event.flow_controlled_length, stream)
+                elif isinstance(event, TrailersReceived):
+                    said = dict(event.headers).get(b"grpc-message", b"").decode()
+                elif isinstance(event, (StreamEnded, StreamReset, ConnectionTerminated)):
+                    ended = True
         if len(answer) < 5:
-            raise Unanswered(f"it does not answer {path}")
+            raise Unanswered(f"it does not answer {path}" + (f": {said}" if said else ""))
         # A byte says whether it is compressed, four how long it is. Dagster's server does so unasked.
-        return gzip.decompress(answer[5:]) if answer[0] else answer[5:]
+        return gzip.decompress(answer[5:]) if answer[0] else bytes(answer[5:])
 
-    def _receive(self) -> tuple[int, int, int, bytes]:
-        """Return a frame: kind, flags, stream, content."""
-        head = self._exactly(9)
-        content = self._exactly(int.from_bytes(head[:3], "big"))
-        return head[3], head[4], int.from_bytes(head[5:], "big"), content
-
-    def _exactly(self, size: int) -> bytes:
-        found = b""
-        while len(found) < size:
-            more = self.connection.recv(size - len(found))
-            if not more:
-                raise Unanswered("it ended the connection")
-            found += more
-        return found
-
-
-def frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
-    """Return a frame's bytes."""
-    return len(content).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + content
-
-
-def headers(path: str) -> bytes:
-    """Return a request's headers as HPACK writes them without a table of its own (RFC 7541, section 6)."""
-
-    def text(value: str) -> bytes:
-        return bytes([len(value)]) + value.encode()
-
-    # POST, http, then literals: :path, :authority and content-type are 4, 1 and 31 of the static table.
-    known = b"\x83\x86\x04" + text(path) + b"\x01" + text("code-server")
-    return known + b"\x0f\x10" + text("application/grpc") + b"\0" + text("te") + text("trailers")
+    def _events(self) -> list[Event]:
+        """Send what is to be sent and return what that or the server brings about."""
+        self.connection.sendall(self.http.data_to_send())
+        received = self.connection.recv(CHUNK)
+        if not received:
+            raise Unanswered("it ended the connection")
+        try:
+            return list(self.http.receive_data(received))
+        except ProtocolError as error:
+            raise Unanswered(f"it does not speak HTTP/2: {error}") from error
