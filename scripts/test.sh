@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH" PYTHONUNBUFFERED=1
 
 # Fleets of their own: the other ways to Docker, Terraform, disturbed applies, hosts that come, leave and die, backups,
-# another Dagster.
-fleets=(tests/e2e/test_{docker_access,terraform,apply_survives,host_life,backup,upgrade}.py)
+# a registry, another Dagster.
+fleets=(tests/e2e/test_{docker_access,terraform,apply_survives,host_life,backup,registry,upgrade}.py)
 suites=("$@")
 ((${#suites[@]})) || suites=(unit component older docker molecule e2e)
 
@@ -23,9 +23,9 @@ touch "$DAGFLEET_FAILURES"
 # Distribution packages that a suite runs for real.
 packages() {
     case $1 in
-    component) echo haproxy postgresql pgbouncer openssl socat nftables iproute2 age python3-psycopg2 ;;
+    component) echo haproxy docker-registry postgresql pgbouncer openssl socat nftables iproute2 age python3-psycopg2 python3-h2 ;;
     older) echo postgresql ;;
-    docker) echo docker-registry haproxy openssh-server openssl ;;
+    docker) echo docker-registry haproxy openssh-server openssl python3-h2 ;;
     e2e) echo chromium openssl ;;
     fleets) echo openssl age ;;
     esac

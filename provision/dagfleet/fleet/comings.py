@@ -22,6 +22,7 @@ def coming(
     max_runs: int | None = None,
     labels: Sequence[str] = (),
     process: bool = False,
+    python: str | None = None,
 ) -> tuple[str, FleetFile]:
     """Return the file's text with the new host, and the fleet that it describes.
 
@@ -51,6 +52,8 @@ def coming(
         values["ssh"] = login
     if process:
         values["docker"] = "none"
+    if python is not None:
+        values["python"] = python
     if max_runs is not None:
         values["max_runs"] = max_runs
     if labels:

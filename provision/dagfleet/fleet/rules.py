@@ -10,14 +10,16 @@ from typing import Any
 from dagfleet.fleet.breaking import latest
 from dagfleet.fleet.document import KeyPath
 from dagfleet.fleet.mistakes import did_you_mean
-from dagfleet.fleet.model import Docker, Host, Mesh, Ssh, Web
+from dagfleet.fleet.model import Docker, Host, Mesh, Registry, Ssh, Web
 from dagfleet.fleet.values import is_ipv4
+from dagfleet.fleet.versions import PYTHON
 
 Finding = tuple[KeyPath, str]
 
 FIRST_LOCATION_PORT = 20_000
 LAST_LOCATION_PORT = 32_767  # Linux hands out ports above this one to outgoing connections
 INTERNAL_PORTS = {3000: "the web server", 6432: "PgBouncer"}
+REGISTRY_PORT = 5001  # on loopback, behind HAProxy
 
 
 def broken_rules(data: Mapping[str, Any]) -> Iterator[Finding]:
@@ -27,10 +29,12 @@ def broken_rules(data: Mapping[str, Any]) -> Iterator[Finding]:
         _addresses,
         _ports,
         _max_runs,
+        _python,
         _pools,
         _location_code,
         _subnets,
         _open_ports,
+        _registry,
         _postgres,
         _acknowledged,
     ):
@@ -73,6 +77,9 @@ def _ports(data: Mapping[str, Any]) -> Iterator[Finding]:
         if name == control.get("host"):
             ports["control", "web", "port"] = _mapping(control, "web").get("port", _default(Web, "port"))
         taken: dict[object, str] = dict(INTERNAL_PORTS.items())
+        if name == control.get("host") and data.get("registry") is not None:
+            ports["registry", "port"] = _mapping(data, "registry").get("port", _default(Registry, "port"))
+            taken[REGISTRY_PORT] = "the registry behind HAProxy"
         for path, port in ports.items():
             if port in taken:
                 yield path, f"port {port} is used by {taken[port]} on {name}; choose another"
@@ -92,6 +99,24 @@ def _max_runs(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield (
                 ("hosts", name, "max_runs"),
                 "counts containers, but this host has docker: none; set limits in its locations",
+            )
+
+
+def _python(data: Mapping[str, Any]) -> Iterator[Finding]:
+    for name, host in _mappings(data, "hosts"):
+        if host.get("docker") != "none" and host.get("python") is not None:
+            yield (
+                ("hosts", name, "python"),
+                "is for bare processes, but this host runs Docker, whose images bring their own; take it out",
+            )
+    hosts = _mapping(data, "hosts")
+    for location, values in _mappings(data, "locations"):
+        pool = [_mapping(hosts, name) for name in _list(values, "hosts") if isinstance(name, str)]
+        pythons = {str(host.get("python") or PYTHON) for host in pool if host.get("docker") == "none"}
+        if len(pythons) > 1:
+            yield (
+                ("locations", location, "hosts"),
+                f"mixes hosts with Python {' and '.join(sorted(pythons))}; use one, or two locations",
             )
 
 
@@ -176,6 +201,8 @@ def _open_ports(data: Mapping[str, Any]) -> Iterator[Finding]:
     """Ports of ours have keys of their own that say who may use them."""
     web = _mapping(_mapping(data, "control"), "web").get("port", _default(Web, "port"))
     keys: dict[object, str] = {web: "firewall.web says who may use it"}
+    if registry := _mapping(data, "registry"):
+        keys[registry.get("port", _default(Registry, "port"))] = "firewall.registry says who may use it"
     for _, host in _mappings(data, "hosts"):
         keys[_mapping(host, "ssh").get("port", _default(Ssh, "port"))] = "firewall.ssh says who may use it"
         keys[host.get("docker_port", _default(Host, "docker_port"))] = "firewall.operators opens it"
@@ -189,6 +216,11 @@ def _open_ports(data: Mapping[str, Any]) -> Iterator[Finding]:
             and opened.get("protocol") != "udp"
         ):
             yield ("firewall", "open", index, "port"), f"{opened['port']} is Dagfleet's own; {key}"
+
+
+def _registry(data: Mapping[str, Any]) -> Iterator[Finding]:
+    if data.get("registry") is None and _list(_mapping(data, "firewall"), "registry"):
+        yield ("firewall", "registry"), "there is no registry; write registry: {users: secret://NAME}"
 
 
 def _postgres(data: Mapping[str, Any]) -> Iterator[Finding]:
@@ -230,5 +262,5 @@ def _list(data: Mapping[str, Any], key: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _default(model: type[Docker | Host | Mesh | Ssh | Web], key: str) -> Any:
+def _default(model: type[Docker | Host | Mesh | Registry | Ssh | Web], key: str) -> Any:
     return model.model_fields[key].default

@@ -31,7 +31,7 @@ def planned_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
     """Return the release that the location's sources ask for, whether or not its archive was made yet."""
     digest = content_digest(
         [
-            ("sources", _sources(fleet_file, location).digest(Target()).encode()),
+            ("sources", _sources(fleet_file, location).digest(_target(fleet_file, location)).encode()),
             ("plugins", plugin_digest().encode()),
         ]
     )[:16]
@@ -46,7 +46,7 @@ def process_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
     """
     release = planned_release(fleet_file, location)
     if not release.archive.is_file():
-        sources, target = _sources(fleet_file, location), Target()
+        sources, target = _sources(fleet_file, location), _target(fleet_file, location)
         with scratch_folder() as scratch:
             wheels = _download(sources.lock(target), target, scratch / "wheels")
             projects = [build_wheel(folder) for folder in sources.folders]
@@ -62,9 +62,15 @@ def process_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
     return release
 
 
+def _target(fleet_file: "FleetFile", location: str) -> Target:
+    fleet = fleet_file.fleet
+    # A pool has one Python: a rule of fleet.yml sees to it.
+    return Target(python=fleet.hosts[fleet.locations[location].hosts[0]].process_python)
+
+
 def locked_packages(fleet_file: "FleetFile", location: str) -> dict[str, str]:
     """Return the versions that the location's lock pins, by package."""
-    return pins(_sources(fleet_file, location).lock(Target()))
+    return pins(_sources(fleet_file, location).lock(_target(fleet_file, location)))
 
 
 def pins(lock: str) -> dict[str, str]:

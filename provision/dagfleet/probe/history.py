@@ -33,7 +33,7 @@ class Release:
     images: Mapping[str, str] = field(default_factory=dict)
     """The image of each location that has one, as fleet.yml names it."""
     digests: Mapping[str, str] = field(default_factory=dict)
-    """What those names stood for on the hosts, where that was asked."""
+    """What those names stood for on the hosts, where that was asked; of processes, the release's digest."""
     revision: str | None = None
     """The git commit that fleet.yml was at, or the code that was built."""
     dagster: str = ""

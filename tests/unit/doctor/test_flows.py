@@ -62,3 +62,15 @@ def test_a_hop_that_could_not_be_asked_blames_nobody_but_is_not_well() -> None:
 def test_a_question_that_flows_share_is_asked_once() -> None:
     hops = [hop for flow in flows(parse_fleet(FLEET, name="fleet.yml")) for hop in flow.hops]
     assert len({hop.key for hop in hops}) < len(hops)
+
+
+def test_each_host_with_docker_pulls_from_the_fleets_registry_by_its_own_flow() -> None:
+    text = FLEET.replace("secrets: {", "registry: {users: secret://web_users}\nsecrets: {")
+    images = [flow for flow in flows(parse_fleet(text, name="fleet.yml")) if flow.title.startswith("images")]
+    assert [flow.title for flow in images] == ["images on alpha", "images on beta"]
+    asked = images[1].hops[-1]
+    assert asked.host == "beta"
+    assert asked.title == "mesh beta -> dagster.example.com:5000"
+    assert (asked.question["address"], asked.question["name"]) == ("dagster.example.com",) * 2
+    assert asked.question["certificate"] == "/etc/dagfleet/pki/mesh-client.pem"
+    assert images[0].hops[1].key == images[1].hops[1].key

@@ -1,4 +1,4 @@
-"""The web UI's logins as HAProxy reads them: a user and a SHA-crypt hash a line."""
+"""Logins of the web UI and the registry as HAProxy reads them: a user and a SHA-crypt hash a line."""
 
 import hashlib
 import hmac
@@ -15,7 +15,7 @@ _USER = re.compile(r"^[A-Za-z_][A-Za-z0-9_.@-]{0,31}$")
 _CRYPT_ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def web_users(text: str, *, salt: str, secret: str) -> str:
+def logins(text: str, *, salt: str, secret: str) -> str:
     """Turn lines `user:password` or `user:$6$...` into lines `user:hash`.
 
     The hash of a password depends on user, password and the fleet's own `salt` only, so that applying twice

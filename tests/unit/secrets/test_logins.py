@@ -1,15 +1,15 @@
-"""Logins of the web UI, as HAProxy reads them."""
+"""Logins, as HAProxy reads them."""
 
 import pytest
 from dagfleet.errors import ConfigurationError
-from dagfleet.secrets.web_users import web_users
+from dagfleet.secrets.logins import logins
 from passlib.hash import sha512_crypt
 
 HASH = sha512_crypt.using(salt="abcdefgh", rounds=5000).hash("secret")
 
 
 def hashed(text: str, salt: str = "salt of the fleet") -> dict[str, str]:
-    lines = web_users(text, salt=salt, secret="web_users").splitlines()
+    lines = logins(text, salt=salt, secret="web_users").splitlines()
     return {user: password for user, _, password in (line.partition(":") for line in lines)}
 
 
