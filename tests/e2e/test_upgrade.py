@@ -19,7 +19,7 @@ from tests.e2e.deployed import NETWORK, ON_DEMO, REPOSITORY, DeployedFleet, Oper
 from tests.e2e.pair import Working, start, write_pair
 
 pytestmark = pytest.mark.skipif(ON_DEMO, reason="the demo's fleet is not ours to take apart")
-UPGRADE_NETWORK = NETWORK + 3 if os.environ.get("E2E_NETWORK") else 53
+UPGRADE_NETWORK = NETWORK + 5 if os.environ.get("E2E_NETWORK") else 55
 OLD, NEW = "1.12.22", "1.13.27"
 RUNS = 10_001
 MANY_RUNS = REPOSITORY / "tests/component/backup/many_runs.sql"

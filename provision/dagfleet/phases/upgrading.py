@@ -156,20 +156,20 @@ class Upgrade:
             key = ["--identity"] if self.identity else []
             told = backups.ask("verify", made["name"], *key, stdin=self.identity.encode())
         self.journal = replace(self.journal, backup=made["name"])
-        return f"{made['name']} is good: {count(told['runs'], 'run')}, {count(told['rows'], 'row')}"
+        return f"{made['name']} is good, {count(told['runs'], 'run')}"
 
     def _stop(self, work: Work) -> str:
         with work.progress.working(self.title, "stopping daemon, web server and admin location"):
             at_control(work, f"docker stop --time 20 {' '.join(CONTAINERS)} >/dev/null")
-        return "daemon, web server and admin location stopped; code servers and runs go on"
+        return "stopped; code servers and runs go on"
 
     def _migrate(self, work: Work) -> str:
         self._play(work, [work.fleet.control.host], tags=_ONLY_CONTROL, started=False)
-        return f"the database's tables are those of Dagster {self.journal.new}"
+        return f"the tables are those of Dagster {self.journal.new}"
 
     def _control_plane(self, work: Work) -> str:
         self._play(work, [work.fleet.control.host], tags=_ONLY_CONTROL)
-        return f"daemon, web server and admin location work with Dagster {self.journal.new}"
+        return f"works with Dagster {self.journal.new}"
 
     def _code_servers(self, work: Work) -> str:
         self._play(work, work.hosts)
