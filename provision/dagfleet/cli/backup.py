@@ -137,7 +137,7 @@ def verify(settings: Settings, *, name: str | None, identity: str | None, as_jso
     _, backups = _managed(settings)
     if name is None:
         name = newest.name if (newest := next(iter(reversed(backups.all())), None)) else ""
-    key = _key(identity, name)
+    key = key_of(identity, name)
     terminal = settings.messages if as_json else settings.terminal
     with terminal.working("verify", f"restoring {name} into a scratch database"):
         told = backups.ask(
@@ -187,7 +187,7 @@ def restore(
     file = Path(source) if Path(source).is_file() else None
     name = Path(source).name if file else source
     _confirm(settings, fleet_file, name, yes=yes)
-    chosen = Source(name=name, file=file, identity=_key(identity, name), force=force)
+    chosen = Source(name=name, file=file, identity=key_of(identity, name), force=force)
     phases: list[Phase] = []
     for phase in PHASES:
         if isinstance(phase, Check):
@@ -226,7 +226,7 @@ def _copy(settings: Settings, backups: "Backups", name: str, folder: Path, *, qu
     return path
 
 
-def _key(identity: str | None, name: str) -> str:
+def key_of(identity: str | None, name: str) -> str:
     """Return age's secret key; raises ConfigurationError when it is needed and none is given, or locked."""
     from dagfleet.errors import ConfigurationError
 

@@ -76,7 +76,7 @@ def images_to_send(fleet: "Fleet", locations: Sequence[str] | None = None) -> di
     """
     wanted: dict[str, list[str]] = {}
     if locations is None and (fleet.control.image is None or fleet.docker.images == "push"):
-        wanted[fleet.control.host] = [control_plane_reference(fleet)]
+        wanted |= {host: [control_plane_reference(fleet)] for host in fleet.control_hosts}
     for name, location in fleet.locations.items():
         if location.image and (fleet.docker.images == "push" if locations is None else name in locations):
             for host in location.hosts:

@@ -44,6 +44,7 @@ def test_groups_follow_the_parts_that_hosts_play() -> None:
     assert groups(fleet_with()) == {
         "dagfleet": ["alpha", "beta", "gamma", "delta"],
         "control": ["alpha"],
+        "standby": [],
         "docker_hosts": ["alpha", "beta", "gamma"],
         "process_hosts": ["delta"],
     }

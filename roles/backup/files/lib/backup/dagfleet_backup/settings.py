@@ -14,6 +14,15 @@ FILE = "/etc/dagfleet/backup.json"
 
 
 @dataclass(frozen=True)
+class Source:
+    """The mesh of the host that this one stands by for."""
+
+    host: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
 class Settings:
     """The fleet's own; `databases` are names with their owners, `recipient` a public key of age's or ""."""
 
@@ -29,6 +38,7 @@ class Settings:
     configuration: tuple[str, ...]
     releases: Path
     versions: dict[str, str]
+    source: Source | None = None
 
 
 def read(path: str) -> Settings:
@@ -48,6 +58,7 @@ def read(path: str) -> Settings:
             configuration=tuple(found["configuration"]),
             releases=Path(found["releases"]),
             versions=dict(found["versions"]),
+            source=Source(**found["source"]) if found.get("source") else None,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackupError(
