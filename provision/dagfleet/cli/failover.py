@@ -1,7 +1,7 @@
 """`dagfleet failover`: the control host is gone, its standby takes its place."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,31 +53,29 @@ def failover(
     else:
         changed, after = taking_over(fleet_file, text)
         old = fleet_file.fleet.control.host
-        journal = journal or Journal(old=old, new=after.fleet.control.host, backup="")
+        journal = journal or Journal(old=old, new=after.fleet.control.host)
     found = _look(settings, after)
     if journal.new in found.unreachable:
         raise found.unreachable[journal.new]
     if journal.old in found.reports and not force:
         raise DagfleetError(
             f"{journal.old} answers, so the control plane is not lost",
-            fix="dagfleet doctor names what is broken there; to move it all the same: dagfleet failover --force",
+            fix="dagfleet doctor names what is broken there; to move it anyway: dagfleet failover --force",
         )
-    backup = None if journal.moved else _backup(after, journal, chosen)
-    key = key_of(identity, backup.name) if backup else ""
-    if backup:
-        _confirm(settings, after, journal, backup, found, yes=yes)
+    streams = journal.streams if journal.begun else fleet_file.fleet.streams and chosen is None
+    backup = None if journal.moved or streams else _backup(after, journal, chosen)
+    if not journal.moved:
+        lost = _lost_since_backup(backup, found) if backup else _lost_since_copy(after, journal)
+        _confirm(settings, after, journal, lost, found, yes=yes)
     plan = _Plan(
         before=text,
         changed=changed,
         after=after,
-        journal=Journal(
-            old=journal.old,
-            new=journal.new,
-            backup=backup.name if backup else journal.backup,
-            moved=journal.moved,
+        journal=replace(
+            journal, begun=True, streams=streams, backup=backup.name if backup else journal.backup
         ),
         file=Path(chosen) if chosen and Path(chosen).is_file() else None,
-        key=key,
+        key=key_of(identity, backup.name) if backup else "",
         answers=journal.old in found.reports,
         silent={host: error for host, error in found.unreachable.items() if host != journal.old},
     )
@@ -101,7 +99,7 @@ class _Plan:
         """Return the phases of an apply of the new file, with those of a failover between them."""
         from dagfleet.phases.apply import PHASES
         from dagfleet.phases.certificates import Certificates
-        from dagfleet.phases.failing_over import Begin, Finish, LeaveBehind, TakeOver
+        from dagfleet.phases.failing_over import Begin, Finish, LeaveBehind, Promote, TakeOver
         from dagfleet.phases.finishing import Done
         from dagfleet.phases.leaving import EndConnections, EndRuns, RevokeHost
         from dagfleet.phases.playbooks import Services
@@ -117,8 +115,10 @@ class _Plan:
         for phase in PHASES:
             if isinstance(phase, Certificates):
                 written = [] if self.before == self.changed else [write]
-                phases += [LeaveBehind(self.silent), begin, revoke, *written, phase]
-            elif isinstance(phase, Services):
+                phases += [LeaveBehind(self.silent), begin, revoke, *written]
+                # Runs that go on wait for it.
+                phases += [*([Promote(journal)] if journal.streams else []), phase]
+            elif isinstance(phase, Services) and not journal.streams:
                 phases += [phase if journal.moved else Services(variables={STARTED: False})]
                 phases += [TakeOver(journal, Restore(source))]
             elif isinstance(phase, Done):
@@ -176,19 +176,18 @@ def _backup(after: "FleetFile", journal: "Journal", chosen: str | None) -> "Back
     )
 
 
-def _confirm(
-    settings: Settings,
-    after: "FleetFile",
-    journal: "Journal",
-    backup: "Backup",
-    found: "Survey",
-    *,
-    yes: bool,
-) -> None:
-    """Say what will be lost; raise ConfigurationError unless the person has written the fleet's name."""
+@dataclass(frozen=True)
+class _Lost:
+    """What a failover loses, in the words that the person is asked with."""
+
+    source: str
+    data: str
+    runs: str
+
+
+def _lost_since_backup(backup: "Backup", found: "Survey") -> _Lost:
     from dagfleet.probe.units import count, duration
 
-    terminal, fleet = settings.terminal, after.fleet
     age = duration(max(0.0, (datetime.now(UTC) - backup.when).total_seconds()))
     running = {
         host: sum(name.startswith("dagster-run-") for name in report.engine.containers)
@@ -196,22 +195,52 @@ def _confirm(
         if report.engine
     }
     at_work = ", ".join(f"{number} on {host}" for host, number in running.items() if number)
+    also = f"{count(sum(running.values()), 'run container')} ({at_work}) and " if at_work else ""
+    return _Lost(
+        source=backup.name,
+        data=f"what the databases were told in the last {age}: runs, events, ticks, other rows",
+        runs=f"{also}every run that was in flight when the backup was made",
+    )
+
+
+def _lost_since_copy(after: "FleetFile", journal: "Journal") -> _Lost:
+    from dagfleet.control.backups import Backups
+    from dagfleet.probe.target import target
+
+    told = Backups(target(after, journal.new)).ask("replica")
+    if not told["recovering"]:
+        raise DagfleetError(
+            f"PostgreSQL on {journal.new} follows no other, so it has nothing to take over with",
+            fix=f"take one of the backups in {after.fleet.backup.directory} on {journal.new}: "
+            "dagfleet failover --backup NAME",
+        )
+    last = datetime.fromisoformat(told["last"]).astimezone() if told["last"] else None
+    moment = f"{last:%Y-%m-%d %H:%M:%S}" if last else "the copy was made"
+    return _Lost(
+        source="its copy of PostgreSQL",
+        data=f"what {journal.old} wrote after {moment}, the last that came: moments, if it followed",
+        runs=f"runs on {journal.old}, and any that asked the database just then; others go on",
+    )
+
+
+def _confirm(
+    settings: Settings, after: "FleetFile", journal: "Journal", lost: _Lost, found: "Survey", *, yes: bool
+) -> None:
+    """Say what will be lost; raise ConfigurationError unless the person has written the fleet's name."""
+    terminal, fleet = settings.terminal, after.fleet.name
     state = "answers, its control plane is ended" if journal.old in found.reports else "does not answer"
-    terminal.line("failover", f"{journal.old} {state}; {journal.new} takes over from {backup.name}")
-    terminal.line("lost", f"what the databases were told in the last {age}: runs, events, ticks, other rows")
-    what = f"{count(sum(running.values()), 'run container')} ({at_work}) and every" if at_work else "every"
-    terminal.line("ended", f"{what} run that was in flight when the backup was made")
+    terminal.line("failover", f"{journal.old} {state}; {journal.new} takes over from {lost.source}")
+    terminal.line("lost", lost.data)
+    terminal.line("ended", lost.runs)
     for host, error in found.unreachable.items():
         if host != journal.old:
-            terminal.line(
-                "", f"{host} does not answer: runs there go on, their results are lost. {error.message}"
-            )
+            terminal.line("", f"{host} does not answer, and hears of it from a later apply: {error.message}")
     if yes:
         return
     if not sys.stdin.isatty():
         raise ConfigurationError(
             "nobody is here to be asked whether that may be lost", fix="if it may: dagfleet failover -y"
         )
-    given = click.prompt(f"Type the fleet's name ({fleet.name}) to go on", default="", show_default=False)
-    if given != fleet.name:
-        raise ConfigurationError(f'"{given}" is not the name of this fleet', fix=f"it is called {fleet.name}")
+    given = click.prompt(f"Type the fleet's name ({fleet}) to go on", default="", show_default=False)
+    if given != fleet:
+        raise ConfigurationError(f'"{given}" is not the name of this fleet', fix=f"it is called {fleet}")

@@ -228,7 +228,12 @@ def _host_json(observed: Observed, host: str) -> dict[str, Any]:
 
 def standing_by(report: HostReport, now: datetime) -> str:
     """Return how old what a standby would take over from is."""
-    newest = (report.standby or {}).get("newest")
+    known = report.standby or {}
+    replica, newest = known.get("replica"), known.get("newest")
+    if isinstance(replica, dict):
+        if not replica["streaming"]:
+            return f"its copy of PostgreSQL has not followed since {replica['last'] or 'it was made'}"
+        return f"its copy of PostgreSQL is {duration(replica['seconds_behind'] or 0.0)} behind"
     if not isinstance(newest, dict):
         return "has no backup to take over from yet"
     return f"newest backup made {duration((now - datetime.fromisoformat(newest['at'])).total_seconds())} ago"

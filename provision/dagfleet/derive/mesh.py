@@ -76,7 +76,12 @@ def _database(fleet: Fleet, host_name: str) -> dict[str, Any]:
         "mesh_database_egress": egress or [{"bind": "127.0.0.1", "source": "127.0.0.0/8"}],
         "mesh_database_server": None if is_control else _server(fleet, fleet.control.host),
         "mesh_database_standby": None if is_control or standby is None else _server(fleet, standby),
+        "mesh_database_waits": fleet.streams and not is_control,
         "mesh_backup_identities": [standby] if is_control and standby else [],
+        "mesh_replication_identities": [standby] if is_control and standby and fleet.streams else [],
+        "mesh_replication_server": _server(fleet, fleet.control.host)
+        if fleet.streams and host_name == standby
+        else None,
     }
 
 

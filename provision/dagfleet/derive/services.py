@@ -16,6 +16,7 @@ from dagfleet.derive.instance import dagster_yaml
 from dagfleet.derive.networks import (
     CONTROL_NETWORK,
     DATABASE_PORT,
+    REPLICATION_PORT,
     RUN_NETWORK,
     control_extra_hosts,
     has_database,
@@ -27,6 +28,7 @@ from dagfleet.derive.workspace import workspace_yaml
 from dagfleet.fleet.model import Fleet
 
 STORAGE_PASSWORD = "secret://postgres_password"  # noqa: S105 -- a secret's name
+REPLICATION_PASSWORD = "secret://replication_password"  # noqa: S105 -- a secret's name
 WEB_PORT = 3000
 
 
@@ -46,6 +48,10 @@ def postgres_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
         "postgres_pgbouncer_port": DATABASE_PORT,
         "postgres_pool_size": pool,
         "postgres_max_connections": pool * len(passwords) + 10,
+        "postgres_replication_password": secret_template(REPLICATION_PASSWORD) if fleet.streams else "",
+        "postgres_primary_port": REPLICATION_PORT
+        if fleet.streams and host_name == fleet.control.standby
+        else None,
         "postgres_open": host_name == fleet.control.host,
         "postgres_successor": _other(fleet, fleet.control.standby)
         if host_name == fleet.control.host
@@ -70,6 +76,7 @@ def backup_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
         "backup_databases": [{"name": name, "user": name} for name in databases],
         "backup_schedule": fleet.backup.schedule if is_control else None,
         "backup_served": is_control and fleet.control.standby is not None,
+        "backup_replica": fleet.streams and not is_control,
         "backup_source": None if is_control else _other(fleet, fleet.control.host),
         "backup_keep": fleet.backup.keep,
         "backup_directory": fleet.backup.directory,

@@ -16,7 +16,7 @@ Finding = tuple[KeyPath, str]
 
 FIRST_LOCATION_PORT = 20_000
 LAST_LOCATION_PORT = 32_767  # Linux hands out ports above this one to outgoing connections
-INTERNAL_PORTS = {3000: "the web server", 6432: "PgBouncer"}
+INTERNAL_PORTS = {3000: "the web server", 6432: "PgBouncer", 6433: "a standby's replication"}
 
 
 def broken_rules(data: Mapping[str, Any]) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dagfleet.errors import DagfleetError, UnreachableError
 from dagfleet.phases.failover_journal import Journal
-from dagfleet.phases.restoring import Restore, end_runs_on
+from dagfleet.phases.restoring import Restore, at_control, end_runs_on
 from dagfleet.phases.work import Work
 from dagfleet.probe.survey import on_each
 from dagfleet.probe.target import Target
@@ -14,6 +14,14 @@ from dagfleet.probe.units import count
 from dagfleet.runner.reason import Failure
 
 _FENCE = "/usr/local/lib/dagfleet/fence end </dev/null"
+_PROMOTE = """\
+set -e
+cd /
+sql='SELECT NOT pg_is_in_recovery() OR pg_promote()'
+said=$(runuser -u postgres -- psql --no-psqlrc -Atp 6431 -c "$sql" postgres)
+[ "$said" = t ] || { echo "PostgreSQL cannot be promoted" >&2; exit 1; }
+systemctl start pgbouncer.service
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +72,23 @@ class LeaveBehind:
             work.hosts.append(host)
             work.stopped[host] = Failure(host, "connect", error.message, unreachable=True)
             work.progress.line(self.title, f"{host} does not answer, and stays behind: {error.message}")
+
+
+@dataclass(frozen=True)
+class Promote:
+    """Makes the standby's copy of PostgreSQL the one that is written to, and opens its door: hosts follow."""
+
+    journal: Journal
+    title: str = "database"
+
+    def run(self, work: Work) -> None:
+        """Do so; again is no change. Raises DagfleetError when it is not a copy that follows."""
+        started = time.monotonic()
+        with work.progress.working(self.title, f"opening {self.journal.new}'s"):
+            at_control(work, _PROMOTE)
+        self.journal.note_moved(work.fleet_file)
+        text = f"{self.journal.new}'s is open, hosts follow by themselves"
+        work.progress.line(self.title, text, time.monotonic() - started)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Journal:
-    """From which host to which; `backup` is what the new one starts from."""
+    """From which host to which; the new one takes over from `backup`, or from its copy of PostgreSQL."""
 
     old: str
     new: str
-    backup: str
+    backup: str = ""
+    streams: bool = False
+    begun: bool = False
+    """Whether this is written down: the first host has been touched."""
     moved: bool = False
     """Whether the new control host has its database: from then on it has what nobody else has."""
 

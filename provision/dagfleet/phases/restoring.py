@@ -113,7 +113,7 @@ class Restore:
             work.progress.line(
                 self.title, f"{self.source.name} sent to {control}", time.monotonic() - started
             )
-        running = _at_control(work, _RUNNING).split()
+        running = at_control(work, _RUNNING).split()
         self._halt(work)
         started = time.monotonic()
         try:
@@ -137,7 +137,7 @@ class Restore:
     def _halt(self, work: Work) -> None:
         started = time.monotonic()
         with work.progress.working(self.title, "stopping the control plane and all runs"):
-            _at_control(work, _STOP)
+            at_control(work, _STOP)
             ended, silent = end_runs_on(work.fleet_file, work.hosts)
         text = f"control plane stopped, {count(ended, 'run container')} ended"
         work.progress.line(self.title, text, time.monotonic() - started)
@@ -149,9 +149,9 @@ class Restore:
         script = resources.files("dagfleet.control").joinpath("lost_runs.py").read_text(encoding="utf-8")
         with work.progress.working(self.title, "ending runs that were in flight"):
             _start(work, ["dagfleet-admin"])
-            _at_control(work, "docker exec dagfleet-admin dagster instance migrate >/dev/null")
+            at_control(work, "docker exec dagfleet-admin dagster instance migrate >/dev/null")
             ending = f"docker exec --interactive dagfleet-admin sh -c {shlex.quote(_IN_ITS_PYTHON)}"
-            answer = _at_control(work, ending, stdin=script)
+            answer = at_control(work, ending, stdin=script)
             lost = json.loads(answer.strip().splitlines()[-1])
             _start(work, _CONTAINERS)
         text = f"of the backup's runs {lost['failed']} were in progress and failed"
@@ -174,12 +174,12 @@ def _backups(fleet_file: "FleetFile") -> Backups:
 
 def _start(work: Work, containers: Iterable[str]) -> None:
     names = " ".join(containers)
-    _at_control(
+    at_control(
         work, "systemctl start pgbouncer.service" + (f" && docker start {names} >/dev/null" if names else "")
     )
 
 
-def _at_control(work: Work, script: str, *, stdin: str | None = None) -> str:
+def at_control(work: Work, script: str, *, stdin: str | None = None) -> str:
     """Run a script as root on the control host; raises DagfleetError with its last words."""
     control = target(work.fleet_file, work.fleet.control.host)
     answer = on_each([control], lambda connection: connection.run(script, stdin=stdin, timeout=600))[

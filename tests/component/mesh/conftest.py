@@ -230,6 +230,9 @@ def _render(mesh: Mesh) -> None:
             "mesh_locations": [{"name": "etl", "port": ports["code-beta"]}],
             "mesh_database_egress": [{"bind": ADDRESSES["beta"], "source": "127.0.0.1/32"}],
             "mesh_database_server": {"host": "alpha", "address": ADDRESSES["alpha"], "port": ports["mesh"]},
+            "mesh_database_waits": True,
+            "mesh_waiting_script": str(ROOT / "roles/mesh/files/dagfleet-wait.lua"),
+            "mesh_waiting_socket": f"abns@dagfleet-test-{os.getpid()}-{ports['mesh']}",
             "mesh_database_standby": {"host": "gamma", "address": ADDRESSES["gamma"], "port": ports["mesh"]},
         },
         "gamma": {

@@ -33,15 +33,16 @@ def serving(port: int, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def plain(mesh: Mesh, *, source: str = "") -> Iterator[socket.socket]:
+def plain(mesh: Mesh, *, source: str = "", patience: float = 30) -> Iterator[socket.socket]:
     """Connect as beta's own containers do."""
     address = (ADDRESSES["beta"], mesh.ports["database"])
-    with socket.create_connection(address, timeout=5, source_address=(source, 0)) as connection:
+    with socket.create_connection(address, timeout=patience, source_address=(source, 0)) as connection:
         yield connection
 
 
 def who_answers(opened: AbstractContextManager[socket.socket]) -> str:
-    """Return the name of the database there; empty when refused, which may show while one still connects."""
+    """Return the name of the database there; empty when refused, which may show while one still
+    connects, `silence` when nothing came."""
     try:
         with opened as connection:
             connection.sendall(QUESTION)
@@ -49,5 +50,7 @@ def who_answers(opened: AbstractContextManager[socket.socket]) -> str:
             while part := connection.recv(64):
                 answer += part
             return answer.decode().removeprefix("N")
-    except (ssl.SSLError, ConnectionResetError, BrokenPipeError, TimeoutError):
+    except TimeoutError:
+        return "silence"
+    except (ssl.SSLError, ConnectionResetError, BrokenPipeError):
         return ""

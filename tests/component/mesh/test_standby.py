@@ -8,7 +8,8 @@ import socketserver
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,14 +32,19 @@ def fence(mesh: Mesh, mark: Path, identity: Path) -> int:
     return subprocess.run(command, check=False, timeout=30).returncode
 
 
-def test_connections_go_where_the_database_is_open_without_anybody_telling_the_host(mesh: Mesh) -> None:
-    with ExitStack() as alpha:
-        alpha.enter_context(serving(mesh.ports["postgres"], "alpha's"))
-        wait_until(lambda: who_answers(plain(mesh)) == "alpha's", "the control host's database")
-        alpha.close()
-        wait_until(lambda: not who_answers(plain(mesh)), "nobody's database")
-    with serving(mesh.ports["standby"], "gamma's"):
-        wait_until(lambda: who_answers(plain(mesh)) == "gamma's", "the standby's database", seconds=90)
+def test_connections_wait_for_an_open_database_and_go_there_without_anybody_telling_the_host(
+    mesh: Mesh,
+) -> None:
+    with serving(mesh.ports["postgres"], "alpha's"):
+        wait_until(lambda: who_answers(plain(mesh, patience=5)) == "alpha's", "the control host's database")
+    # Beta takes a while to know that it does not answer any more.
+    wait_until(lambda: who_answers(plain(mesh, patience=5)) == "silence", "nobody's database", seconds=90)
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(lambda: who_answers(plain(mesh, patience=120))) for _ in range(3)]
+        done, _ = wait(asked, timeout=5)
+        assert not done, "nobody is told that there is no database"
+        with serving(mesh.ports["standby"], "gamma's"):
+            assert [each.result() for each in asked] == ["gamma's"] * 3
 
 
 def test_a_control_host_asks_its_standby_and_never_opens_again_once_that_has_taken_over(

@@ -54,7 +54,7 @@ class Control:
 def control(monkeypatch: pytest.MonkeyPatch) -> Control:
     control = Control()
     monkeypatch.setattr(restoring, "_backups", lambda _file: control)
-    monkeypatch.setattr(restoring, "_at_control", control.at)
+    monkeypatch.setattr(restoring, "at_control", control.at)
     end: Callable[..., tuple[int, list[str]]] = lambda _file, _hosts: (4, ["delta"])  # noqa: E731
     monkeypatch.setattr(restoring, "end_runs_on", end)
     return control

@@ -22,7 +22,7 @@ from dagfleet_backup.shelf import Shelf, described
 from dagfleet_backup.standby import PKI, follow, mesh_identity, replace, serve
 from dagfleet_backup.work import STORAGE, create, restore, verify
 
-LOOKING = ("list", "state", "send", "serve")
+LOOKING = ("list", "state", "send", "serve", "replica")
 STANDBY = Path("/var/lib/dagfleet/standby.json")
 
 
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="backup")
     parser.add_argument("--settings", default=settings.FILE)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("create", "list", "state", "serve"):
+    for name in ("create", "list", "state", "serve", "replica"):
         commands.add_parser(name)
     follower = commands.add_parser("follow")
     follower.add_argument("--pki", type=Path, default=PKI)
@@ -111,6 +111,8 @@ def _follow(chosen: Settings, pki: Path, note: Path) -> dict[str, Any]:
         shelf = Shelf(chosen.directory, chosen.fleet)
         stack.enter_context(shelf.alone())
         answer = follow(chosen, shelf, context, releases)
+        if chosen.replica:
+            answer["replica"] = Server(chosen.host, chosen.port, chosen.user).replica()
         replace(told, json.dumps(answer) + "\n")
     return answer
 
@@ -120,6 +122,8 @@ def _look(options: argparse.Namespace, chosen: Settings, shelf: Shelf, server: S
         return [described(shelf.path(name)) for name in shelf.names()]
     if options.command == "state":
         return {"runs": server.runs(STORAGE) if STORAGE in server.databases() else 0}
+    if options.command == "replica":
+        return server.replica()
     if options.command == "serve":
         serve(shelf, chosen.releases, sys.stdin.buffer, sys.stdout.buffer)
         return None

@@ -39,6 +39,7 @@ class Settings:
     releases: Path
     versions: dict[str, str]
     source: Source | None = None
+    replica: bool = False
 
 
 def read(path: str) -> Settings:
@@ -59,6 +60,7 @@ def read(path: str) -> Settings:
             releases=Path(found["releases"]),
             versions=dict(found["versions"]),
             source=Source(**found["source"]) if found.get("source") else None,
+            replica=bool(found.get("replica")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackupError(
