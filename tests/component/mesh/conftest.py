@@ -112,6 +112,7 @@ def running_mesh(directory: Path, **ports: int) -> Iterator[Mesh]:
         "dagster",
         "postgres",
         "standby",
+        "replication",
     )
     mesh.ports = dict(zip(names, _free_ports(len(names)), strict=True)) | {"code-beta": _free_pair()} | ports
     _make_certificates(directory / "pki")
@@ -222,6 +223,8 @@ def _render(mesh: Mesh) -> None:
             "mesh_acme_port": ports["acme"],
             "mesh_web_users": f"ada:correct horse\n# a comment\ngrace:{HASHED_SECRET}",
             "mesh_web_upstream": f"127.0.0.1:{ports['dagster']}",
+            "mesh_replication_identities": ["gamma"],
+            "mesh_replication_socket": str(mesh.directory / "primary.sock"),
             "mesh_backup_identities": ["gamma"],
             "mesh_backup_socket": str(mesh.directory / "backups.sock"),
         },
@@ -236,6 +239,12 @@ def _render(mesh: Mesh) -> None:
             "mesh_database_standby": {"host": "gamma", "address": ADDRESSES["gamma"], "port": ports["mesh"]},
         },
         "gamma": {
+            "mesh_replication_server": {
+                "host": "alpha",
+                "address": ADDRESSES["alpha"],
+                "port": ports["mesh"],
+            },
+            "mesh_replication_port": ports["replication"],
             "mesh_database_identities": ["alpha", "beta", "gamma"],
             "mesh_database_upstream": f"127.0.0.1:{ports['standby']}",
             "mesh_locations": [
