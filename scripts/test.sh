@@ -7,8 +7,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH" PYTHONUNBUFFERED=1
 
-# Fleets of their own: the other ways to Docker, Terraform, disturbed applies, hosts that come, leave and die, backups.
-fleets=(tests/e2e/test_{docker_access,terraform,apply_survives,host_life,backup}.py)
+# Fleets of their own: the other ways to Docker, Terraform, disturbed applies, hosts that come, leave and die, backups, a failover.
+fleets=(tests/e2e/test_{docker_access,terraform,apply_survives,host_life,backup,failover}.py)
 suites=("$@")
 ((${#suites[@]})) || suites=(unit component older docker molecule e2e)
 

@@ -21,6 +21,11 @@ class Source:
     address: str
     port: int
 
+    @property
+    def endpoint(self) -> str:
+        """Return `address:port`, as errors name it."""
+        return f"{self.address}:{self.port}"
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -69,7 +69,7 @@ def follow(chosen: Settings, shelf: Shelf, context: ssl.SSLContext, releases: IO
                 _fetch(shelf, source, context, each)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackupError(
-            f"{source.host} ({source.address}:{source.port}) does not hand over its backups: {_why(error)}",
+            f"{source.host} ({source.endpoint}) does not hand over its backups: {_why(error)}",
             fix=f"see that {source.host} is up, and the mesh with it: dagfleet doctor",
         ) from None
     gone = shelf.thin_out(chosen.keep)
