@@ -261,3 +261,48 @@ def test_an_apply_makes_an_ordinary_host_of_it(doubled: Doubled, taken_over: dic
     assert doubled.door("beta", "alpha") == "open"
     assert doubled.operator.run("plan").code == 0
     assert doubled.operator.run("doctor").code == 0
+
+
+REPLAYED = "cd / && runuser -u postgres -- psql --no-psqlrc -Atp 6431 -c '{}' dagster"
+
+
+@pytest.fixture(scope="module")
+def followed(doubled: Doubled, taken_over: dict[str, str]) -> str:
+    """The former control host stands by for the new one, and its PostgreSQL follows."""
+    assert taken_over
+    path = doubled.operator.folder / "fleet.yml"
+    text = path.read_text()
+    path.write_text(
+        text.replace("  host: beta\n", "  host: beta\n  standby: alpha\n  replication: streaming\n")
+    )
+    applied = well(doubled.operator.run("apply", "-y")).output
+    assert doubled.operator.run("plan").code == 0
+    return applied
+
+
+def test_the_former_control_host_can_follow_the_new_one(doubled: Doubled, followed: str) -> None:
+    assert "alpha" in followed
+    assert doubled.sh("alpha", REPLAYED.format("select pg_is_in_recovery()")).strip() == "t"
+    eventually(lambda: "copy of PostgreSQL is" in doubled.operator.run("status").output)
+    assert doubled.door("alpha", "gamma") == "shut"
+    assert doubled.operator.run("doctor").code == 0
+
+
+def test_runs_in_flight_go_on_when_it_takes_over(doubled: Doubled, followed: str) -> None:
+    assert followed
+    working = doubled.launch("beta", "2015-06-01", on="gamma")
+    container = doubled.stand_still("gamma", working)
+    last = doubled.launch("beta", "2015-07-01", on="beta")
+    assert doubled.ended("beta", last).status == "SUCCESS"
+    heard = REPLAYED.format("copy runs (run_id, status) to stdout")
+    eventually(lambda: f"{last}\tSUCCESS" in doubled.sh("alpha", heard))
+    doubled.machine("beta").kill()
+    finished = well(doubled.operator.run("failover", "-y"))
+    assert "alpha takes over from its copy of PostgreSQL" in finished.output
+    assert re.search(r"lost .*what beta wrote after \d{4}-\d\d-\d\d", finished.output)
+    with doubled.plane_on("alpha") as plane:
+        assert plane.run(last).status == "SUCCESS", "no backup was made since"
+        assert plane.run(working).status == "STARTED"
+    doubled.sh("gamma", f"docker unpause {container}")
+    assert doubled.ended("alpha", working).status == "SUCCESS"
+    assert doubled.ended("alpha", doubled.launch("alpha", "2015-08-01", on="gamma")).status == "SUCCESS"

@@ -67,7 +67,7 @@ def failover(
     if not journal.moved:
         lost = _lost_since_backup(backup, found) if backup else _lost_since_copy(after, journal)
         _confirm(settings, after, journal, lost, found, yes=yes)
-    plan = _Plan(
+    plan = Takeover(
         before=text,
         changed=changed,
         after=after,
@@ -83,7 +83,7 @@ def failover(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Plan:
+class Takeover:
     """All that was decided before the first host is touched."""
 
     before: str
@@ -128,7 +128,7 @@ class _Plan:
         return phases
 
 
-def _run(settings: Settings, plan: _Plan, identity: str | None, wait: float) -> None:
+def _run(settings: Settings, plan: Takeover, identity: str | None, wait: float) -> None:
     from dagfleet.cli.working import working
     from dagfleet.phases.phase import run
 

@@ -62,3 +62,18 @@ def test_a_hop_that_could_not_be_asked_blames_nobody_but_is_not_well() -> None:
 def test_a_question_that_flows_share_is_asked_once() -> None:
     hops = [hop for flow in flows(parse_fleet(FLEET, name="fleet.yml")) for hop in flow.hops]
     assert len({hop.key for hop in hops}) < len(hops)
+
+
+def test_a_standby_is_a_flow_of_its_own() -> None:
+    text = FLEET.replace("host: alpha, ", "host: alpha, standby: beta, replication: streaming, ")
+    (standby,) = [
+        flow for flow in flows(parse_fleet(text, name="fleet.yml")) if flow.title.startswith("standby")
+    ]
+    assert standby.broken.startswith("beta does not keep up")
+    assert [(hop.host, hop.question.get("name")) for hop in standby.hops] == [
+        ("alpha", "dagfleet-backups.socket"),
+        ("beta", "alpha"),
+        ("beta", "dagfleet-follow.timer"),
+        ("beta", "postgresql@*-dagfleet.service"),
+        ("alpha", "dagfleet-fence.service"),
+    ]
