@@ -219,7 +219,7 @@ def _host_json(observed: Observed, host: str) -> dict[str, Any]:
         "units": dict(report.units),
         "disk_free_bytes": report.disk.free if report.disk else None,
         "certificate_days": _certificate_days(report),
-        "standby": dict(report.standby) if report.standby is not None else None,
+        "standby": dict(report.standby or {}) if host == observed.fleet.control.standby else None,
         "certificates_checked": report.certificates_checked,
         "drained": vars(pause) if (pause := observed.drained.get(host)) else None,
         "runs": _runs(report),
