@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.component.mesh.conftest import Mesh, wait_until
+from tests.component.mesh.conftest import ROOT, Mesh, wait_until
 
 PASSWORD = "the standby has one of its own"
 ACCOUNT = pwd.getpwnam("postgres") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+COPY = ROOT / "roles/postgres/files/copy-primary.sh"
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("[0-9]*"), key=lambda path: int(path.name)) / "bin"
 
 
@@ -105,17 +106,33 @@ def primary(mesh: Mesh) -> Iterator[Cluster]:
 def copy(
     mesh: Mesh, primary: Cluster, *, password: str = PASSWORD
 ) -> "tuple[Cluster, subprocess.CompletedProcess[str]]":
-    """Copy it, as files/copy-primary.sh does on a standby."""
+    """Copy it as role postgres does on a standby; systemd alone is not there."""
     passfile = primary.directory / "pgpass"
     passfile.write_text(f"127.0.0.1:{mesh.ports['replication']}:*:dagfleet_standby:{password}\n")
     passfile.chmod(0o600)
     os.chown(passfile, ACCOUNT.pw_uid, ACCOUNT.pw_gid)
+    stand_ins = primary.directory / "bin"
+    stand_ins.mkdir()
+    (stand_ins / "systemctl").write_text("#!/bin/sh\n")
+    if os.getuid() != 0:
+        # Whoever is not root is PostgreSQL's user here.
+        (stand_ins / "runuser").write_text('#!/bin/sh\nshift 3\nexec "$@"\n')
+    for program in stand_ins.iterdir():
+        program.chmod(0o755)
     replica = Cluster(primary.directory, "replica")
-    where = f"host=127.0.0.1 port={mesh.ports['replication']} user=dagfleet_standby passfile={passfile}"
-    done = replica.run(
-        "pg_basebackup", "--pgdata", replica.data, "--write-recovery-conf", "--slot", "dagfleet_standby",
-        "--wal-method", "stream", "--checkpoint", "fast", "--dbname", where, check=False,
-    )  # fmt: skip
+    replica.data.mkdir()
+    (replica.data / "of another cluster").touch()
+    done = subprocess.run(
+        [
+            *("sh", str(COPY), "postgresql@15-dagfleet", str(replica.data), str(mesh.ports["replication"])),
+            *(str(passfile), ACCOUNT.pw_name, PROGRAMS.parent.name),
+        ],
+        env={**os.environ, "PATH": f"{stand_ins}:{os.environ['PATH']}"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     return replica, done
 
 
@@ -125,6 +142,7 @@ def test_what_the_control_host_has_written_is_on_the_standby_when_it_takes_over(
     primary.ask("CREATE TABLE runs AS SELECT generate_series(1, 1000) AS id")
     replica, copied = copy(mesh, primary)
     assert copied.returncode == 0, copied.stderr
+    assert not (replica.data / "of another cluster").exists()
     replica.start()
     primary.ask("INSERT INTO runs VALUES (1001)")
     wait_until(lambda: replica.ask("SELECT count(*) FROM runs") == "1001", "what was written since")
@@ -137,8 +155,9 @@ def test_what_the_control_host_has_written_is_on_the_standby_when_it_takes_over(
 
 
 def test_nobody_copies_it_by_another_password(mesh: Mesh, primary: Cluster) -> None:
-    _, refused = copy(mesh, primary, password="guessed")
+    replica, refused = copy(mesh, primary, password="guessed")
     assert "password authentication failed" in refused.stderr
+    assert (replica.data / "of another cluster").exists(), "what was there stays until a copy is whole"
 
 
 def test_the_mesh_carries_only_the_standby_there(mesh: Mesh, primary: Cluster) -> None:
