@@ -59,6 +59,48 @@ def test_a_control_host_asks_its_standby_and_never_opens_again_once_that_has_tak
     assert fence(mesh, mark, identity) == 1, "although nobody answers any more"
 
 
+def test_a_control_host_that_works_ends_by_itself_once_its_standby_has_taken_over(
+    mesh: Mesh, tmp_path: Path
+) -> None:
+    done = tmp_path / "done"
+    for program in ("systemctl", "docker"):
+        stand_in = tmp_path / program
+        stand_in.write_text(f'#!/bin/sh\necho {program} "$@" >>{done}\n')
+        stand_in.chmod(0o755)
+    command = [
+        *(
+            "/usr/bin/python3",
+            "-IB",
+            str(FENCE),
+            "watch",
+            "gamma",
+            ADDRESSES["gamma"],
+            str(mesh.ports["mesh"]),
+        ),
+        *(
+            "--pki",
+            str(mesh.directory / "pki" / "alpha"),
+            "--mark",
+            str(tmp_path / "deposed"),
+            "--every",
+            "0.2",
+        ),
+    ]
+    watching = subprocess.Popen(command, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            watching.wait(timeout=5)
+        with serving(mesh.ports["standby"], "gamma's"):
+            assert watching.wait(timeout=60) == 0
+    finally:
+        watching.kill()
+        watching.wait()
+    ended = done.read_text()
+    assert "systemctl stop --no-block pgbouncer.service" in ended
+    assert "docker stop --time 5 dagfleet-daemon dagfleet-web dagfleet-admin" in ended
+    assert (tmp_path / "deposed").exists()
+
+
 def test_a_control_host_whose_certificate_is_refused_is_none(mesh: Mesh, tmp_path: Path) -> None:
     assert fence(mesh, tmp_path / "deposed", mesh.directory / "pki" / "deposed") == 1
 
