@@ -65,7 +65,7 @@ def failover(
     streams = journal.streams if journal.begun else fleet_file.fleet.streams and chosen is None
     backup = None if journal.moved or streams else _backup(after, journal, chosen)
     if not journal.moved:
-        lost = _lost_since_backup(backup, found) if backup else _lost_since_copy(after, journal)
+        lost = lost_since_backup(backup, found) if backup else lost_since_copy(after, journal)
         _confirm(settings, after, journal, lost, found, yes=yes)
     plan = Takeover(
         before=text,
@@ -177,7 +177,7 @@ def _backup(after: "FleetFile", journal: "Journal", chosen: str | None) -> "Back
 
 
 @dataclass(frozen=True)
-class _Lost:
+class Lost:
     """What a failover loses, in the words that the person is asked with."""
 
     source: str
@@ -185,7 +185,8 @@ class _Lost:
     runs: str
 
 
-def _lost_since_backup(backup: "Backup", found: "Survey") -> _Lost:
+def lost_since_backup(backup: "Backup", found: "Survey") -> Lost:
+    """Return what a failover from a backup loses."""
     from dagfleet.probe.units import count, duration
 
     age = duration(max(0.0, (datetime.now(UTC) - backup.when).total_seconds()))
@@ -196,19 +197,21 @@ def _lost_since_backup(backup: "Backup", found: "Survey") -> _Lost:
     }
     at_work = ", ".join(f"{number} on {host}" for host, number in running.items() if number)
     also = f"{count(sum(running.values()), 'run container')} ({at_work}) and " if at_work else ""
-    return _Lost(
+    return Lost(
         source=backup.name,
         data=f"what the databases were told in the last {age}: runs, events, ticks, other rows",
         runs=f"{also}every run that was in flight when the backup was made",
     )
 
 
-def _lost_since_copy(after: "FleetFile", journal: "Journal") -> _Lost:
+def lost_since_copy(after: "FleetFile", journal: "Journal") -> Lost:
+    """Return what one from a copy of PostgreSQL loses; raises DagfleetError when there is no such copy."""
     from dagfleet.control.backups import Backups
     from dagfleet.probe.target import target
 
     told = Backups(target(after, journal.new)).ask("replica")
-    if not told["recovering"]:
+    # One that was promoted by a failover that was killed just then is as it should be.
+    if not (told["recovering"] or journal.begun):
         raise DagfleetError(
             f"PostgreSQL on {journal.new} follows no other, so it has nothing to take over with",
             fix=f"take one of the backups in {after.fleet.backup.directory} on {journal.new}: "
@@ -216,7 +219,7 @@ def _lost_since_copy(after: "FleetFile", journal: "Journal") -> _Lost:
         )
     last = datetime.fromisoformat(told["last"]).astimezone() if told["last"] else None
     moment = f"{last:%Y-%m-%d %H:%M:%S}" if last else "the copy was made"
-    return _Lost(
+    return Lost(
         source="its copy of PostgreSQL",
         data=f"what {journal.old} wrote after {moment}, the last that came: moments, if it followed",
         runs=f"runs on {journal.old}, and any that asked the database just then; others go on",
@@ -224,7 +227,7 @@ def _lost_since_copy(after: "FleetFile", journal: "Journal") -> _Lost:
 
 
 def _confirm(
-    settings: Settings, after: "FleetFile", journal: "Journal", lost: _Lost, found: "Survey", *, yes: bool
+    settings: Settings, after: "FleetFile", journal: "Journal", lost: Lost, found: "Survey", *, yes: bool
 ) -> None:
     """Say what will be lost; raise ConfigurationError unless the person has written the fleet's name."""
     terminal, fleet = settings.terminal, after.fleet.name

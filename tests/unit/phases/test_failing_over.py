@@ -1,13 +1,15 @@
 """In which order a standby takes over, and what a failover that was killed does the second time."""
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dagfleet.cli.failover import Takeover
+from dagfleet.cli.failover import Takeover, lost_since_backup, lost_since_copy
 from dagfleet.cli.settings import Settings
 from dagfleet.cli.working import working
+from dagfleet.control.backups import Backup, Backups
 from dagfleet.errors import ConfigurationError, DagfleetError, UnreachableError
 from dagfleet.fleet import FleetFile, load_fleet
 from dagfleet.fleet.comings import taking_over
@@ -18,9 +20,11 @@ from dagfleet.phases.phase import HostsStoppedError, run
 from dagfleet.phases.restoring import Restore, Source
 from dagfleet.phases.work import Work
 from dagfleet.probe.connection import Answer
+from dagfleet.probe.survey import Survey
 from dagfleet.probe.target import Target, target
 
 from tests.unit.phases.conftest import FLEET, Heard
+from tests.unit.probe.reports import engine, report
 
 JOURNAL = Journal(old="alpha", new="beta", backup="prod-20261122T031500Z.tar", begun=True)
 
@@ -179,3 +183,35 @@ def test_a_copy_is_promoted_and_noted(work: Work, hosts: Hosts) -> None:
     noted = Journal.read(work.fleet_file)
     assert noted
     assert noted.moved
+
+
+def test_it_says_before_how_old_the_backup_is_and_which_runs_end() -> None:
+    made = datetime.now(UTC) - timedelta(hours=5, minutes=12)
+    backup = Backup(JOURNAL.backup, made.isoformat(), 1, encrypted=False)
+    containers = {"dagster-run-1f0c9a2e-1": (), "dagfleet-location-etl": ()}
+    found = Survey(
+        reports={"beta": report(engine=engine(containers=containers)), "delta": report()}, unreachable={}
+    )
+    lost = lost_since_backup(backup, found)
+    assert lost.source == JOURNAL.backup
+    assert "in the last 5 h 12 min" in lost.data
+    assert lost.runs.startswith("1 run container (1 on beta) and every run that was in flight")
+
+
+def test_it_says_up_to_which_moment_a_copy_has_come(
+    doubled: FleetFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"recovering": True, "last": "2026-11-22T08:10:11+00:00"}
+    monkeypatch.setattr(Backups, "ask", lambda _self, *_words: told)
+    moment = datetime.fromisoformat(told["last"]).astimezone()
+    lost = lost_since_copy(doubled, Journal(old="alpha", new="beta"))
+    assert f"what alpha wrote after {moment:%Y-%m-%d %H:%M:%S}" in lost.data
+
+
+def test_a_database_that_follows_none_takes_over_only_if_a_failover_has_promoted_it(
+    doubled: FleetFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backups, "ask", lambda _self, *_words: {"recovering": False, "last": None})
+    with pytest.raises(DagfleetError, match="PostgreSQL on beta follows no other"):
+        lost_since_copy(doubled, Journal(old="alpha", new="beta"))
+    assert lost_since_copy(doubled, replace(JOURNAL, streams=True)).source == "its copy of PostgreSQL"
