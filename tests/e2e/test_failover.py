@@ -69,13 +69,16 @@ class Doubled(DeployedFleet):
         )
         return self.sh(seen_from, script).strip()
 
-    def launch(self, control: str, partition: str, *, on: str) -> str:
-        """Launch a run on one host of the pool."""
+    def launch(self, control: str, partition: str, *, on: str, still: bool = False) -> str:
+        """Launch a run on one host of the pool, and stop it in the midst of its work if it is to stand still."""
         other = next(host for host in ("beta", "gamma") if host != on)
         well(self.operator.run("queue", "pause", "host", other))
         try:
             with self.plane_on(control) as plane:
                 run_id = plane.launch(JobSelector(location="etl", job="daily_weather"), partition=partition)
+                if still:
+                    pause = f"docker pause dagster-run-{run_id[:8]}-1"
+                    self.sh(on, f"for try in $(seq 600); do {pause} && exit; sleep 0.1; done; exit 1")
                 eventually(lambda: plane.run(run_id).tags.get("multihost_docker/host_name") == on)
         finally:
             well(self.operator.run("queue", "resume", "host", other))
@@ -84,12 +87,6 @@ class Doubled(DeployedFleet):
     def ended(self, control: str, run_id: str) -> RunState:
         with self.plane_on(control) as plane:
             return plane.finished(run_id, timeout=180)
-
-    def stand_still(self, host: str, run_id: str) -> str:
-        """Stop a run in the midst of its work."""
-        container = f"dagster-run-{run_id[:8]}-1"
-        self.sh(host, f"for try in $(seq 600); do docker pause {container} && exit; sleep 0.1; done; exit 1")
-        return container
 
     def standby(self, host: str) -> dict[str, object] | None:
         """What `status` says of the standby."""
@@ -169,8 +166,7 @@ def taken_over(doubled: Doubled) -> dict[str, str]:
     """Runs by what they were at when the control host died; beta is the control host now."""
     runs = {"done": doubled.launch("alpha", "2015-01-01", on="gamma")}
     assert doubled.ended("alpha", runs["done"]).status == "SUCCESS"
-    runs["working"] = doubled.launch("alpha", "2015-02-01", on="beta")
-    doubled.stand_still("beta", runs["working"])
+    runs["working"] = doubled.launch("alpha", "2015-02-01", on="beta", still=True)
     made = well(doubled.operator.run("backup", "create", "--json")).json
     runs["later"] = doubled.launch("alpha", "2015-03-01", on="gamma")
     assert doubled.ended("alpha", runs["later"]).status == "SUCCESS"
@@ -290,8 +286,7 @@ def test_the_former_control_host_can_follow_the_new_one(doubled: Doubled, follow
 
 def test_runs_in_flight_go_on_when_it_takes_over(doubled: Doubled, followed: str) -> None:
     assert followed
-    working = doubled.launch("beta", "2015-06-01", on="gamma")
-    container = doubled.stand_still("gamma", working)
+    working = doubled.launch("beta", "2015-06-01", on="gamma", still=True)
     last = doubled.launch("beta", "2015-07-01", on="beta")
     assert doubled.ended("beta", last).status == "SUCCESS"
     heard = REPLAYED.format("copy runs (run_id, status) to stdout")
@@ -303,6 +298,6 @@ def test_runs_in_flight_go_on_when_it_takes_over(doubled: Doubled, followed: str
     with doubled.plane_on("alpha") as plane:
         assert plane.run(last).status == "SUCCESS", "no backup was made since"
         assert plane.run(working).status == "STARTED"
-    doubled.sh("gamma", f"docker unpause {container}")
+    doubled.sh("gamma", f"docker unpause dagster-run-{working[:8]}-1")
     assert doubled.ended("alpha", working).status == "SUCCESS"
     assert doubled.ended("alpha", doubled.launch("alpha", "2015-08-01", on="gamma")).status == "SUCCESS"
