@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 
 import docker
@@ -14,7 +15,7 @@ from dagfleet.control.session import Endpoint, Session, WebError
 
 from tests.e2e.deployed import NETWORK, ON_DEMO, DeployedFleet, Operator, Result, own_image
 from tests.e2e.pair import says, start
-from tests.e2e.test_reboot import eventually
+from tests.e2e.test_reboot import BACK_SECONDS, eventually
 
 pytestmark = pytest.mark.skipif(ON_DEMO, reason="the demo's fleet is not ours to take apart")
 FAILOVER_NETWORK = NETWORK + 3 if os.environ.get("E2E_NETWORK") else 53
@@ -70,15 +71,19 @@ class Doubled(DeployedFleet):
         return self.sh(seen_from, script).strip()
 
     def launch(self, control: str, partition: str, *, on: str, still: bool = False) -> str:
-        """Launch a run on one host of the pool, and stop it in the midst of its work if it is to stand still."""
+        """Launch a run on one host of the pool; one that is to stand `still` is stopped in its midst."""
         other = next(host for host in ("beta", "gamma") if host != on)
         well(self.operator.run("queue", "pause", "host", other))
         try:
             with self.plane_on(control) as plane:
                 run_id = plane.launch(JobSelector(location="etl", job="daily_weather"), partition=partition)
                 if still:
-                    pause = f"docker pause dagster-run-{run_id[:8]}-1"
-                    self.sh(on, f"for try in $(seq 600); do {pause} && exit; sleep 0.1; done; exit 1")
+                    # One that has not started yet would be given up after a while.
+                    deadline = time.monotonic() + BACK_SECONDS
+                    while plane.run(run_id).status != "STARTED":
+                        assert time.monotonic() < deadline
+                        time.sleep(0.1)
+                    self.sh(on, f"docker pause dagster-run-{run_id[:8]}-1")
                 eventually(lambda: plane.run(run_id).tags.get("multihost_docker/host_name") == on)
         finally:
             well(self.operator.run("queue", "resume", "host", other))
