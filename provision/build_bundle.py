@@ -16,6 +16,9 @@ BUNDLED = (
     "inventory/lab",
     "playbooks",
     "plugins",
+    "requirements/control-plane-1.12.in",
+    "requirements/control-plane-1.12.txt",
+    "requirements/control-plane.in",
     "requirements/control-plane.txt",
     "roles",
 )

@@ -20,7 +20,8 @@ mapfile -t shell_files < <(git ls-files '*.sh' '.ci/run')
 check ruff ruff check .
 check format ruff format --check .
 check mypy mypy provision/dagfleet coordinator/clt_queued_run_coordinator launcher/dagster_multihost_launcher \
-    inventory/lab/locations/etl/etl inventory/lab/locations/reporting/reporting roles/backup/files/lib/backup/dagfleet_backup plugins scripts
+    inventory/lab/locations/etl/etl inventory/lab/locations/reporting/reporting roles/backup/files/lib/backup/dagfleet_backup roles/code_server/files/lib/code_servers \
+    plugins scripts
 check yamllint yamllint --strict .
 check ansible-lint env ANSIBLE_LINT_NODEPS=1 ANSIBLE_INVENTORY_UNPARSED_FAILED=false ansible-lint --offline --strict
 check shellcheck shellcheck "${shell_files[@]}"

@@ -7,8 +7,9 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH" PYTHONUNBUFFERED=1
 
-# Fleets of their own: the other ways to Docker, Terraform, disturbed applies, hosts that come, leave and die, backups, a failover.
-fleets=(tests/e2e/test_{docker_access,terraform,apply_survives,host_life,backup,failover}.py)
+# Fleets of their own: the other ways to Docker, Terraform, disturbed applies, hosts that come, leave and die, backups,
+# a registry, another Dagster, a failover.
+fleets=(tests/e2e/test_{docker_access,terraform,apply_survives,host_life,backup,registry,upgrade,failover}.py)
 suites=("$@")
 ((${#suites[@]})) || suites=(unit component older docker molecule e2e)
 
@@ -22,9 +23,9 @@ touch "$DAGFLEET_FAILURES"
 # Distribution packages that a suite runs for real.
 packages() {
     case $1 in
-    component) echo haproxy postgresql pgbouncer openssl socat nftables iproute2 age python3-psycopg2 ;;
+    component) echo haproxy docker-registry postgresql pgbouncer openssl socat nftables iproute2 age python3-psycopg2 python3-h2 ;;
     older) echo postgresql ;;
-    docker) echo docker-registry haproxy openssh-server openssl ;;
+    docker) echo docker-registry haproxy openssh-server openssl python3-h2 ;;
     e2e) echo chromium openssl ;;
     fleets) echo openssl age ;;
     esac
@@ -48,12 +49,15 @@ need() {
 
 # Packages and the practice machines' images come before all suites: two of them must not install at once.
 prepare() {
-    local wanted=() engine=
+    local wanted=() engine='' before=''
     for suite in "$@"; do
         mapfile -t -O "${#wanted[@]}" wanted < <(packages "$suite" | tr ' ' '\n')
         case $suite in docker | molecule | e2e | fleets) engine=1 ;; esac
+        case $suite in component | older | docker) before=1 ;; esac
     done
     need "${wanted[@]}" || return
+    # Suites beside each other use it: one alone makes it.
+    [ -z "$before" ] || older || return
     [ -z "$engine" ] || python -m dagfleet.lab.prepare
 }
 

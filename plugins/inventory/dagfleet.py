@@ -41,8 +41,8 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]  # ansible-cor
     NAME = "dagfleet"
 
     def verify_file(self, path: str) -> bool:
-        """Tell whether this is a file for us: fleet.yml, and no other."""
-        return bool(super().verify_file(path)) and Path(path).name == "fleet.yml"
+        """Tell whether this is a file for us: fleet.yml, what an upgrade wants it to be, and no other."""
+        return bool(super().verify_file(path)) and Path(path).name in {"fleet.yml", "fleet.upgrade.yml"}
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Fill `inventory`; raise AnsibleParserError with all of the file's problems."""

@@ -18,8 +18,8 @@ options:
   fleet_file:
     description: Path of fleet.yml; without it the file that the inventory came from.
     type: path
-  web_users:
-    description: Return the web UI's logins as lines C(user:hash) instead of the secret as it is.
+  logins:
+    description: Return lines C(user:password) as C(user:hash) instead of the secret as it is.
     type: bool
     default: false
 """
@@ -58,8 +58,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core ships no t
             )
         try:
             secrets = Secrets(load_fleet(path))
-            if self.get_option("web_users"):
-                return [secrets.web_users()]
+            if self.get_option("logins"):
+                return [secrets.logins(name) for name in terms]
             return [secrets.resolve(name) for name in terms]
         except DagfleetError as error:
             raise AnsibleLookupError(

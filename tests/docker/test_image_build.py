@@ -51,11 +51,11 @@ def layers(engine: docker.DockerClient, reference: str) -> list[str]:
 def test_changed_code_changes_the_last_two_layers_and_unchanged_code_builds_nothing(
     engine: docker.DockerClient, base: str, folder: Path
 ) -> None:
-    first = build_location(folder, f"{REPOSITORY}/etl:1", engine, base=base)
+    first = build_location(folder, f"{REPOSITORY}/etl:1", engine, base=base, dagster="1.13.27")
     (folder / "etl" / "defs.py").write_text("import idna\nCHANGED = True\n")
-    second = build_location(folder, f"{REPOSITORY}/etl:2", engine, base=base)
+    second = build_location(folder, f"{REPOSITORY}/etl:2", engine, base=base, dagster="1.13.27")
     lines: list[str] = []
-    build_location(folder, second, engine, base=base, progress=lines.append)
+    build_location(folder, second, engine, base=base, dagster="1.13.27", progress=lines.append)
 
     assert lines == []
     before, after = layers(engine, first), layers(engine, second)
@@ -66,7 +66,7 @@ def test_changed_code_changes_the_last_two_layers_and_unchanged_code_builds_noth
 def test_code_packages_and_commands_are_found_and_compiled(
     engine: docker.DockerClient, base: str, folder: Path
 ) -> None:
-    reference = build_location(folder, f"{REPOSITORY}/etl:3", engine, base=base)
+    reference = build_location(folder, f"{REPOSITORY}/etl:3", engine, base=base, dagster="1.13.27")
     program = (
         "import etl.defs, idna, clt_queued_run_coordinator, pathlib\n"
         "for module in (etl.defs, idna): print(pathlib.Path(module.__cached__).is_file())"
@@ -100,5 +100,5 @@ def test_a_base_that_cannot_be_had_is_named_with_the_key_to_change(
     with pytest.raises(
         ConfigurationError, match=r"base image 127\.0\.0\.1:9/none:1 is not on this Docker"
     ) as raised:
-        build_location(folder, f"{REPOSITORY}/none:2", engine, base="127.0.0.1:9/none:1")
+        build_location(folder, f"{REPOSITORY}/none:2", engine, base="127.0.0.1:9/none:1", dagster="1.13.27")
     assert "images.base" in str(raised.value.fix)

@@ -50,6 +50,24 @@ def slow():
 watched = {"schedules": [every_minute], "sensors": [every_moment]}
 defs = dg.Definitions.merge(defs, dg.Definitions(jobs=[slow], **watched))
 """
+# The same for the location that runs as a process.
+SLOW = """
+import dagster as dg
+
+
+@dg.op
+def wait():
+    import time
+    time.sleep(90)
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def {name}():
+    wait()
+
+
+defs = dg.Definitions.merge(defs, dg.Definitions(jobs=[{name}]))
+"""
 STOP_SENSOR = "mutation ($id: String!) { stopSensor(id: $id) { __typename } }"
 STOP_SCHEDULE = "mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }"
 SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "etl"}
@@ -85,6 +103,17 @@ def versions(
         engine.images.remove(name, force=True)
 
 
+@pytest.fixture
+def reporting(fleet: DeployedFleet) -> Iterator[Path]:
+    """The code of the location that runs as a process, which gets back what it had."""
+    code = fleet.operator.folder / "locations/reporting/reporting/defs.py"
+    before = code.read_text()
+    yield code
+    code.write_text(before)
+    last = fleet.operator.run("deploy", "reporting")
+    assert last.code == 0, last.output + last.errors
+
+
 @pytest.fixture(scope="module", autouse=True)
 def as_before(fleet: DeployedFleet) -> Iterator[None]:
     """Leave the fleet as other tests expect it."""
@@ -99,18 +128,21 @@ def deploy(fleet: DeployedFleet, image: str) -> None:
 
 
 def location_containers(fleet: DeployedFleet) -> dict[str, list[str]]:
-    """The location's containers on each host, by image."""
+    """The location's containers on each host, by image, but for the one that served before: it stays."""
     names = "docker ps --all --filter label=dagfleet.location=etl --format '{{.Names}} {{.Image}}'"
-    return {host: fleet.sh(host, names).splitlines() for host in HOSTS}
+    return {
+        host: [line for line in fleet.sh(host, names).splitlines() if "-previous " not in line]
+        for host in HOSTS
+    }
 
 
 def serving(image: str) -> dict[str, list[str]]:
     return {host: [f"dagfleet-location-etl {image}"] for host in HOSTS}
 
 
-def server_id(fleet: DeployedFleet) -> str | None:
+def server_id(fleet: DeployedFleet, location: str = "etl") -> str | None:
     with fleet.plane() as plane:
-        return next(each.server_id for each in plane.locations() if each.name == "etl")
+        return next(each.server_id for each in plane.locations() if each.name == location)
 
 
 def switch_off(fleet: DeployedFleet) -> None:
@@ -217,6 +249,36 @@ def test_after_them_nothing_is_left_to_apply_and_history_tells_who_did_what(
     assert releases[-1]["digests"] == releases[-3]["digests"] != releases[-2]["digests"]
 
 
+def test_a_process_is_exchanged_and_rolled_back_while_its_run_goes_on(
+    fleet: DeployedFleet, reporting: Path
+) -> None:
+    original = reporting.read_text()
+    reporting.write_text(original + SLOW.replace("{name}", "slow"))
+    with constant_questions(fleet) as wrong:
+        first = fleet.operator.run("deploy", "reporting")
+        assert first.code == 0, first.output + first.errors
+        served = server_id(fleet, "reporting")
+        with fleet.plane() as plane:
+            run_id = plane.launch(JobSelector("reporting", "slow"))
+            eventually(lambda: plane.run(run_id).status == "STARTED")
+        reporting.write_text(original + SLOW.replace("{name}", "slower"))
+        second = fleet.operator.run("deploy", "reporting")
+        assert second.code == 0, second.output + second.errors
+        planned = fleet.operator.run("plan")
+        assert planned.code == 0, planned.output + planned.errors
+        back = fleet.operator.run("rollback", "reporting")
+        assert back.code == 0, back.output + back.errors
+        with fleet.plane() as plane:
+            assert plane.run(run_id).status == "STARTED"
+            assert plane.finished(run_id, timeout=RUN_SECONDS).status == "SUCCESS"
+        assert server_id(fleet, "reporting") == served
+    assert wrong == []
+    *_, one, two, three = fleet.operator.run("history", "--json").json
+    assert one["digests"]["reporting"] == three["digests"]["reporting"] != two["digests"]["reporting"]
+    # The sources here are newer than what serves, and an apply would bring them.
+    assert fleet.operator.run("plan").code == 2
+
+
 def test_an_image_that_cannot_be_imported_leaves_the_old_one_serving(
     fleet: DeployedFleet, versions: dict[str, str]
 ) -> None:
@@ -270,7 +332,7 @@ def test_bad_input_is_answered_before_anything_is_touched(fleet: DeployedFleet) 
         (["deploy", "elt"], 'no location is named "elt"'),
         (["deploy", "etl", "--image", "dagfleet-lab/etl"], "has no tag, so it means latest"),
         (["deploy", "reporting", "--image", "x:1"], "location reporting runs as a process and has no image"),
-        (["rollback", "etl", "4711"], "release 4711 has no image of etl on record"),
+        (["rollback", "etl", "4711"], "release 4711 has no version of etl on record"),
         (["deploy", "etl", "--build", "/etc"], "/etc has no Dockerfile"),
     ):
         refused = fleet.operator.run(*arguments)

@@ -102,7 +102,7 @@ def test_an_unmapped_location_runs_as_a_process_on_its_host(
     assert run.status == "SUCCESS", run
     assert run.tags["multihost_docker/launcher_type"] == "default"
     assert not [c for host in ("beta", "gamma") for c in fleet.containers(host, f"dagster/run_id={run_id}")]
-    assert run_id in fleet.sh("delta", "journalctl -u dagfleet-location-reporting --no-pager")
+    assert run_id in fleet.sh("delta", "journalctl -u 'dagfleet-location-reporting@*' --no-pager")
     out, err = printed(fleet, run_id)
     assert "airports" in out
     assert "airports_by_state" in err

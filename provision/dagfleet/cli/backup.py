@@ -137,7 +137,7 @@ def verify(settings: Settings, *, name: str | None, identity: str | None, as_jso
     _, backups = _managed(settings)
     if name is None:
         name = newest.name if (newest := next(iter(reversed(backups.all())), None)) else ""
-    key = key_of(identity, name)
+    key = key_of(identity, name, encrypted=name.endswith(".age"))
     terminal = settings.messages if as_json else settings.terminal
     with terminal.working("verify", f"restoring {name} into a scratch database"):
         told = backups.ask(
@@ -177,6 +177,7 @@ def restore(
     backup and on the hosts: those in progress fail, those that waited are canceled.
     """
     from dagfleet.cli.working import working
+    from dagfleet.phases.admitting import Admit
     from dagfleet.phases.apply import PHASES
     from dagfleet.phases.checking import Check
     from dagfleet.phases.phase import Phase, run
@@ -187,10 +188,13 @@ def restore(
     file = Path(source) if Path(source).is_file() else None
     name = Path(source).name if file else source
     _confirm(settings, fleet_file, name, yes=yes)
-    chosen = Source(name=name, file=file, identity=key_of(identity, name), force=force)
+    key = key_of(identity, name, encrypted=name.endswith(".age"))
+    chosen = Source(name=name, file=file, identity=key, force=force)
     phases: list[Phase] = []
     for phase in PHASES:
-        if isinstance(phase, Check):
+        if isinstance(phase, Admit):
+            phases.append(Admit(any_dagster=True))
+        elif isinstance(phase, Check):
             phases += [phase, Look(chosen)]
         elif isinstance(phase, Services):
             phases += [Services(variables={STARTED: False}), Restore(chosen)]
@@ -226,12 +230,12 @@ def _copy(settings: Settings, backups: "Backups", name: str, folder: Path, *, qu
     return path
 
 
-def key_of(identity: str | None, name: str) -> str:
+def key_of(identity: str | None, name: str, *, encrypted: bool) -> str:
     """Return age's secret key; raises ConfigurationError when it is needed and none is given, or locked."""
     from dagfleet.errors import ConfigurationError
 
     if identity is None:
-        if name.endswith(".age"):
+        if encrypted:
             raise ConfigurationError(
                 f"{name} is encrypted", fix="name the file with its recipient's secret key: --identity FILE"
             )

@@ -75,7 +75,7 @@ def failover(
             journal, begun=True, streams=streams, backup=backup.name if backup else journal.backup
         ),
         file=Path(chosen) if chosen and Path(chosen).is_file() else None,
-        key=key_of(identity, backup.name) if backup else "",
+        key=key_of(identity, backup.name, encrypted=backup.encrypted) if backup else "",
         answers=journal.old in found.reports,
         silent={host: error for host, error in found.unreachable.items() if host != journal.old},
     )

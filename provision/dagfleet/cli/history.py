@@ -33,8 +33,9 @@ def history(settings: Settings, last: int, as_json: bool) -> None:
     for each in reversed(found):
         changes = ", ".join(f"{host} {number}" for host, number in each.hosts.items())
         behind = f"; {', '.join(each.stopped)} stayed behind" if each.stopped else ""
+        back = f"; taken back: {each.taken_back}" if each.taken_back else ""
         when = f"{each.when.astimezone():%Y-%m-%d %H:%M}"
-        rows.append((str(each.number), when, each.by, each.config[:8], each.command, changes + behind))
+        rows.append((str(each.number), when, each.by, each.config[:8], each.command, changes + behind + back))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         terminal.say("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

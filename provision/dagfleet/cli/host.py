@@ -55,6 +55,7 @@ def host() -> None:
 @click.option("--max-runs", type=int, help="How many run containers it takes at once.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A fact of your own about it.")
 @click.option("--process", is_flag=True, help="It gets no Docker: locations are bare processes there.")
+@click.option("--python", metavar="RELEASE", help="Its python3, with --process.  [default: 3.11]")
 @click.option("--accept-new-host-keys", is_flag=True, help="Trust the SSH host key that it shows now.")
 @yes_option
 @wait_option
@@ -72,6 +73,7 @@ def add(
     max_runs: int | None,
     labels: tuple[str, ...],
     process: bool,
+    python: str | None,
     accept_new_host_keys: bool,
     yes: bool,
     wait: float,
@@ -99,6 +101,7 @@ def add(
         max_runs=max_runs,
         labels=labels,
         process=process,
+        python=python,
     )
     write = WriteFleet(before=text, after=changed, what=f"host {name} added")
     phases = list(PHASES)

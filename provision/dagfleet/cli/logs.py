@@ -52,7 +52,7 @@ def _run_logs(fleet_file: "FleetFile", run_id: str) -> "list[LogSource]":
     from difflib import get_close_matches
 
     from dagfleet.control.connect import plane
-    from dagfleet.derive.log_sources import CONTROL_PARTS, LogSource
+    from dagfleet.derive.log_sources import CONTROL_PARTS, LogSource, location_units
     from dagfleet.fleet.values import secret_name
     from dagfleet.secrets import Secrets
 
@@ -83,5 +83,5 @@ def _run_logs(fleet_file: "FleetFile", run_id: str) -> "list[LogSource]":
             f"run {run_id} belongs to location {run.location}, which fleet.yml does not name",
             fix="look at the run's events in the web UI",
         )
-    unit = f"dagfleet-location-{run.location}.service"
-    return [LogSource(each, unit=unit, containing=run.run_id) for each in location.hosts]
+    units = location_units(str(run.location))
+    return [LogSource(each, unit=units, containing=run.run_id) for each in location.hosts]

@@ -31,6 +31,7 @@ from dagfleet.cli.plan import plan
 from dagfleet.cli.queue import queue
 from dagfleet.cli.settings import Settings, common_options
 from dagfleet.cli.status import status
+from dagfleet.cli.upgrade import upgrade
 
 
 class Root(Page):
@@ -45,6 +46,7 @@ class Root(Page):
             "queue",
             "deploy",
             "rollback",
+            "upgrade",
             "host",
             "certs",
             "image",
@@ -97,6 +99,7 @@ for command in (
     queue,
     deploy,
     rollback,
+    upgrade,
     host,
     certs,
     image,

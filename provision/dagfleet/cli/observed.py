@@ -12,6 +12,7 @@ from dagfleet.cli.terminal import Terminal
 from dagfleet.control.connect import endpoint, plane
 from dagfleet.control.plane import Daemon, LoadedLocation, QueueCounts
 from dagfleet.control.queueing import Pause, RunQueue
+from dagfleet.derive.registry import REGISTRY_UNIT, registry_name
 from dagfleet.errors import EXIT_FAILED, EXIT_UNREACHABLE, DagfleetError
 from dagfleet.fleet.values import secret_name
 from dagfleet.phases.authorities import Store
@@ -61,12 +62,21 @@ class Observed:
         return {host: units for host, units in sick.items() if units}
 
     @property
+    def registry(self) -> str | None:
+        """Return the state of the registry's unit; None where fleet.yml has none, or its host is silent."""
+        report = self.hosts.reports.get(self.fleet.control.host)
+        if self.fleet.registry is None or report is None:
+            return None
+        return report.units.get(REGISTRY_UNIT, "not there")
+
+    @property
     def well(self) -> bool:
         """Tell whether nothing is wrong."""
         return not (
             self.hosts.unreachable
             or self.control.error
             or self.sick_units
+            or self.registry not in {None, "active"}
             or any(_worst(report) is Residue.ENDING for report in self.hosts.reports.values())
             or any(report.record is None for report in self.hosts.reports.values())
             or any(not location.loaded for location in self.control.locations)
@@ -117,10 +127,15 @@ def print_page(observed: Observed, terminal: Terminal) -> None:
     """Print hosts, locations, daemons and queue, one line each."""
     fleet = observed.fleet
     terminal.say(f"{terminal.paint(fleet.name, bold=True)} · {observed.url}")
-    width = max(map(len, [*fleet.hosts, *fleet.locations, "daemons"]))
+    names = ["daemons", *(["registry"] if fleet.registry else [])]
+    width = max(map(len, [*fleet.hosts, *fleet.locations, *names]))
     for host in fleet.hosts:
         level, text = _host_line(observed, host)
         _row(terminal, width, host, role(fleet, host), level=level, text=text)
+    if (state := observed.registry) is not None:
+        well = state == "active"
+        text = str(registry_name(fleet)) if well else f"{REGISTRY_UNIT} is {state}; dagfleet doctor"
+        _row(terminal, width, "registry", "images", level="ok" if well else "fix", text=text)
     for rotation in observed.rotations:
         text = f"{rotation}; go on with: dagfleet certs rotate-ca {rotation.authority}"
         _row(terminal, width, "certs", "", level="warn", text=text)
@@ -176,6 +191,9 @@ def print_json(observed: Observed, terminal: Terminal) -> None:
             for daemon in control.daemons
         },
         "queue": vars(control.queue) if control.queue else None,
+        "registry": {"name": registry_name(observed.fleet), "state": observed.registry}
+        if observed.fleet.registry
+        else None,
     }, indent=2))  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dagfleet.derive.docker_ssh import over_ssh
+from dagfleet.derive.registry import registry_hostname
 from dagfleet.fleet.model import Fleet
 from dagfleet.fleet.values import is_ipv4
 
@@ -85,6 +86,24 @@ def _control(fleet: Fleet, host: str) -> tuple[CertificateSpec, ...]:
             common_name=shown[0],
             dns_names=tuple(name for name in names if not is_ipv4(name)),
             ip_addresses=tuple(name for name in names if is_ipv4(name)),
+            usage="server",
+        ),
+        *_registry(fleet),
+    )
+
+
+def _registry(fleet: Fleet) -> tuple[CertificateSpec, ...]:
+    if fleet.registry is None:
+        return ()
+    name = registry_hostname(fleet)
+    return (
+        CertificateSpec(
+            name="registry",
+            host=fleet.control.host,
+            authority="mesh",
+            common_name=name,
+            dns_names=(name,),
+            ip_addresses=(fleet.hosts[fleet.control.host].address,),
             usage="server",
         ),
     )

@@ -17,6 +17,13 @@ from dagfleet.derive.networks import (
     has_database,
 )
 from dagfleet.derive.ports import location_ports
+from dagfleet.derive.registry import (
+    registry_doors,
+    registry_entries,
+    registry_hosts,
+    registry_name,
+    registry_vars,
+)
 from dagfleet.derive.services import (
     backup_vars,
     code_server_vars,
@@ -41,10 +48,12 @@ def host_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, A
         "docker_tls": {"port": host.docker_port, "directory": PKI_FILES}
         if host.runs_docker and fleet.docker.access == "tls"
         else None,
+        "docker_registry": registry_name(fleet) if host_name in registry_hosts(fleet) else None,
         **docker_ssh_vars(fleet, host_name),
         **mesh_vars(fleet, host_name),
         **(postgres_vars(fleet, host_name) if host_name in fleet.control_hosts else {}),
         **(backup_vars(fleet, host_name) if host_name in fleet.control_hosts else {}),
+        **(registry_vars(fleet) if is_control else {}),
         **(control_plane_vars(fleet, artifacts) if is_control else {}),
         **(
             code_server_vars(fleet, host_name, artifacts)
@@ -69,7 +78,8 @@ def _base_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
     return {
         "base_fleet_name": fleet.name,
         "base_host_name": host_name,
-        "base_hosts_entries": [{"address": "127.0.0.1", "names": [DATABASE_NAME]}] if local_database else [],
+        "base_hosts_entries": ([{"address": "127.0.0.1", "names": [DATABASE_NAME]}] if local_database else [])
+        + registry_entries(fleet, host_name),
         "base_fleet_addresses": _peers(fleet, host_name),
         "base_docker_client_addresses": [fleet.hosts[name].address for name in fleet.control_hosts],
         "base_operator_addresses": list(fleet.firewall.operators),
@@ -87,7 +97,8 @@ def _base_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
             {"port": opened.port, "protocol": opened.protocol, "sources": list(opened.sources)}
             for opened in fleet.firewall.open
         ]
-        + _challenges(fleet, host_name),
+        + _challenges(fleet, host_name)
+        + registry_doors(fleet, host_name),
         "base_other_ports": fleet.firewall.others,
         "base_docker_port": None if over_ssh(fleet) else host.docker_port,
         "base_mesh_port": host.mesh.port,

@@ -10,6 +10,7 @@ from dagfleet.derive.environment import (
     storage_url,
 )
 from dagfleet.derive.networks import RUN_NETWORK, run_extra_hosts
+from dagfleet.derive.registry import hosts_pull
 from dagfleet.derive.yaml_text import yaml_text
 from dagfleet.fleet.model import Fleet, Host, Location
 
@@ -78,7 +79,7 @@ def _launcher(fleet: Fleet) -> dict[str, Any]:
         # What a code server asks for must not make it root on the host.
         "container_context": "safe",
         # Where no registry is, a missing image is a mistake to be named, not a pull to be waited for.
-        **({"pull_policy": "never"} if fleet.docker.images == "push" else {}),
+        **({} if hosts_pull(fleet) else {"pull_policy": "never"}),
     }
 
 

@@ -29,6 +29,11 @@ class LogSource:
         ]  # fmt: skip
 
 
+def location_units(location: str) -> str:
+    """Return the pattern of a location's units on a host without Docker: one for each slot."""
+    return f"dagfleet-location-{location}@*.service"
+
+
 def part_logs(fleet: Fleet, part: str) -> list[LogSource]:
     """Return the sources of a location or of web, daemon or admin; empty if the fleet has no such part."""
     if part in CONTROL_PARTS:
@@ -39,6 +44,6 @@ def part_logs(fleet: Fleet, part: str) -> list[LogSource]:
     return [
         LogSource(host, container=name)
         if fleet.hosts[host].runs_docker
-        else LogSource(host, unit=f"{name}.service")
+        else LogSource(host, unit=location_units(part))
         for host in fleet.locations[part].hosts
     ]

@@ -6,7 +6,8 @@ from typing import Any
 from dagfleet.derive.certificates import certificates
 from dagfleet.derive.networks import gateway, has_database
 from dagfleet.derive.ports import location_ports
-from dagfleet.derive.secret_template import web_certificate_template, web_users_template
+from dagfleet.derive.registry import registry_mesh_vars
+from dagfleet.derive.secret_template import logins_template, web_certificate_template
 from dagfleet.fleet.model import Fleet
 from dagfleet.fleet.values import secret_name
 
@@ -34,6 +35,8 @@ _NO_CONTROL: dict[str, Any] = {
     "mesh_web": None,
     "mesh_web_users": "",
     "mesh_web_certificate": "",
+    "mesh_registry": None,
+    "mesh_registry_users": "",
 }
 
 
@@ -52,7 +55,8 @@ def _control(fleet: Fleet, ports: dict[str, int]) -> dict[str, Any]:
             "acme_port": fleet.control.web.acme_port,
         },
         "mesh_web_certificate": web_certificate_template(fleet),
-        "mesh_web_users": web_users_template(fleet),
+        "mesh_web_users": logins_template(fleet.control.web.users),
+        **registry_mesh_vars(fleet),
     }
 
 

@@ -25,11 +25,11 @@ def secret_template(reference: str) -> SecretTemplate:
     return SecretTemplate(f"{{{{ lookup('dagfleet_secret', '{name}') }}}}", name)
 
 
-def web_users_template(fleet: Fleet) -> SecretTemplate:
-    """Return the template for the web UI's logins, hashed."""
-    name = secret_name(fleet.control.web.users) or ""
+def logins_template(reference: str) -> SecretTemplate:
+    """Return the template for the logins that `secret://NAME` holds, hashed."""
+    name = secret_name(reference) or ""
     return SecretTemplate(
-        f"{{{{ lookup('dagfleet_secret', '{name}', web_users=true) }}}}", name, "web_users_salt"
+        f"{{{{ lookup('dagfleet_secret', '{name}', logins=true) }}}}", name, "web_users_salt"
     )
 
 

@@ -23,6 +23,7 @@ from dagfleet.derive.networks import (
     run_extra_hosts,
 )
 from dagfleet.derive.ports import location_ports
+from dagfleet.derive.registry import hosts_pull, pulled
 from dagfleet.derive.secret_template import SecretTemplate, secret_template
 from dagfleet.derive.workspace import workspace_yaml
 from dagfleet.fleet.model import Fleet
@@ -90,7 +91,7 @@ def control_plane_vars(fleet: Fleet, artifacts: Artifacts) -> dict[str, Any]:
     return {
         "control_plane_image": artifacts.control_image,
         # Our own image is in no registry: it is built here and pushed.
-        "control_plane_pull": fleet.control.image is not None and fleet.docker.images == "pull",
+        "control_plane_pull": fleet.control.image is not None and pulled(fleet, fleet.control.image),
         "control_plane_dagster_yaml": dagster_yaml(fleet),
         "control_plane_workspace_yaml": workspace_yaml(fleet),
         "control_plane_network": CONTROL_NETWORK,
@@ -123,7 +124,7 @@ def code_server_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict
         "code_server_network": RUN_NETWORK,
         "code_server_extra_hosts": run_extra_hosts(fleet),
         "code_server_database_password": _storage_password(fleet),
-        "code_server_pull": fleet.docker.images == "pull",
+        "code_server_pull": hosts_pull(fleet),
         "code_server_launcher": {
             "digest": artifacts.launcher.digest,
             "archive": str(artifacts.launcher.archive),

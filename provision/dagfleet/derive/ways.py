@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dagfleet.derive.docker_ssh import over_ssh
+from dagfleet.derive.registry import in_registry
 from dagfleet.fleet.model import Fleet
 
 HTTPS = 443
@@ -43,7 +44,10 @@ def ways(fleet: Fleet) -> tuple[Way, ...]:
 
 
 def _registries(fleet: Fleet, name: str) -> list[tuple[str, int]]:
-    """Return where the host pulls from; an image without a registry's name is dockerd's own business."""
+    """Return where the host pulls from; an image without a registry's name is dockerd's own business.
+
+    The fleet's own registry opens its port with the apply that brings it.
+    """
     if fleet.docker.images != "pull":
         return []
     images = [location.image for location in fleet.locations_on(name).values()]
@@ -51,6 +55,8 @@ def _registries(fleet: Fleet, name: str) -> list[tuple[str, int]]:
         images.append(fleet.control.image)
     found: dict[tuple[str, int], None] = {}
     for image in images:
+        if image and in_registry(fleet, image):
+            continue
         first, slash, _ = (image or "").partition("/")
         if slash and ("." in first or ":" in first):
             address, _, port = first.partition(":")

@@ -11,13 +11,16 @@ import ssl
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 SECONDS = 5
 LINES = 12
+SLOTS = "/etc/dagfleet/slots.map"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 SETTINGS_FRAME = 4
 PING = "GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n"
+REGISTRY = "GET /v2/ HTTP/1.1\r\nHost: registry\r\nConnection: close\r\n\r\n"
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 
 
@@ -77,6 +80,14 @@ def answers_docker(question: dict[str, Any]) -> dict[str, Any]:
         connection.sendall(PING.encode())
         status = connection.recv(64).split(b"\r\n")[0].decode(errors="replace")
     return {"ok": " 200 " in status, "fact": "dockerd answers" if " 200 " in status else status or "cut off"}
+
+
+def answers_registry(question: dict[str, Any]) -> dict[str, Any]:
+    """Ask the registry whether this host may pull."""
+    with tls(question) as connection:
+        connection.sendall(REGISTRY.encode())
+        status = connection.recv(64).split(b"\r\n")[0].decode(errors="replace")
+    return {"ok": " 200 " in status, "fact": "it may pull" if " 200 " in status else status or "cut off"}
 
 
 def answers_docker_over_ssh(question: dict[str, Any]) -> dict[str, Any]:
@@ -143,12 +154,22 @@ def container(question: dict[str, Any]) -> dict[str, Any]:
 def unit(question: dict[str, Any]) -> dict[str, Any]:
     """Look at a systemd unit, and at its last words if it is not active."""
     name = question["name"]
+    if "location" in question:
+        name = name.replace("SLOT", slot(question["location"]))
     listed = run("systemctl", "list-units", "--all", "--plain", "--no-legend", name).stdout.split()
     state = listed[2] if len(listed) > 3 else "not there"
     if state == "active":
         return {"ok": True, "fact": "it runs"}
     said = run("journalctl", "--no-pager", "--output", "cat", "--lines", str(LINES), "--unit", name)
     return {"ok": False, "fact": "the unit is " + state, "lines": said.stdout.splitlines()[-LINES:]}
+
+
+def slot(location: str) -> str:
+    """Return which of a location's two code servers serves."""
+    with contextlib.suppress(OSError):
+        lines = [line.split() for line in Path(SLOTS).read_text(encoding="utf-8").splitlines()]
+        return next((words[1] for words in lines if words[:1] == [location]), "blue")
+    return "blue"
 
 
 def plain(question: dict[str, Any]) -> socket.socket:
@@ -184,6 +205,7 @@ KINDS = {
     "grpc": answers_grpc,
     "docker": answers_docker,
     "docker-ssh": answers_docker_over_ssh,
+    "registry": answers_registry,
     "sql": answers_sql,
     "tls-sql": answers_sql_over_tls,
     "http": answers_http,

@@ -12,6 +12,7 @@ from typing import Any
 from dagfleet.derive.docker_ssh import ACCOUNT, LAUNCHER_FILES, over_ssh
 from dagfleet.derive.networks import DATABASE_PORT, gateway, has_database
 from dagfleet.derive.ports import location_ports
+from dagfleet.derive.registry import REGISTRY_UNIT, registry_hostname, registry_hosts, registry_name
 from dagfleet.fleet.model import Fleet
 
 PKI = "/etc/dagfleet/pki"
@@ -42,8 +43,15 @@ class Flow:
 
 
 def flows(fleet: Fleet) -> list[Flow]:
-    """Return every flow: the web UI, each location on each of its hosts, Docker, the database."""
-    return [_web(fleet), *_locations(fleet), *_docker(fleet), *_database(fleet), *_standby(fleet)]
+    """Return every flow: the web UI, each location on each of its hosts, Docker, the database, images."""
+    return [
+        _web(fleet),
+        *_locations(fleet),
+        *_docker(fleet),
+        *_database(fleet),
+        *_registry(fleet),
+        *_standby(fleet),
+    ]
 
 
 def _web(fleet: Fleet) -> Flow:
@@ -77,7 +85,7 @@ def _locations(fleet: Fleet) -> Iterator[Flow]:
             service = (
                 _container(host, f"dagfleet-location-{name}", f"code server {name}")
                 if fleet.hosts[host].runs_docker
-                else _unit(host, f"dagfleet-location-{name}.service", f"code server {name}")
+                else _slot(host, name)
             )
             yield Flow(
                 f"{name} on {host}",
@@ -219,6 +227,34 @@ def _standby(fleet: Fleet) -> Iterator[Flow]:
     )
 
 
+def _registry(fleet: Fleet) -> Iterator[Flow]:
+    if fleet.registry is None:
+        return
+    control = fleet.control.host
+    for host in registry_hosts(fleet):
+        yield Flow(
+            f"images on {host}",
+            f"{host} cannot pull from the fleet's registry; the images that it has go on working.",
+            (
+                _unit(control, "haproxy.service", f"mesh on {control}"),
+                _unit(control, REGISTRY_UNIT, "registry"),
+                Hop(
+                    f"mesh {host} -> {registry_name(fleet)}",
+                    host,
+                    {
+                        **_tls(fleet, control, "mesh-client", "mesh"),
+                        # By the name that dockerd looks up, and that the certificate has to have.
+                        "address": registry_hostname(fleet),
+                        "name": registry_hostname(fleet),
+                        "port": fleet.registry.port,
+                        "kind": "registry",
+                    },
+                    f"see that {control} lets {host} in: dagfleet check --limit {control}",
+                ),
+            ),
+        )
+
+
 def _tls(fleet: Fleet, host: str, identity: str, authority: str) -> dict[str, Any]:
     return {
         "address": fleet.hosts[host].address,
@@ -235,6 +271,16 @@ def _container(host: str, name: str, title: str) -> Hop:
         host,
         {"kind": "container", "name": name},
         f"start it on {host}: docker start {name}, or put it back: dagfleet apply",
+    )
+
+
+def _slot(host: str, location: str) -> Hop:
+    """Return the hop of a code server without Docker: which of its two units serves, the host knows."""
+    return Hop(
+        f"code server {location}",
+        host,
+        {"kind": "unit", "name": f"dagfleet-location-{location}@SLOT.service", "location": location},
+        f"see what it says: dagfleet logs {location}, or put it back: dagfleet apply",
     )
 
 

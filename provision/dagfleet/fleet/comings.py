@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dagfleet.errors import ConfigurationError
-from dagfleet.fleet.editing import with_control, with_host, with_image, without_host
+from dagfleet.fleet.editing import with_control, with_host, with_image, with_values, without_host
 from dagfleet.fleet.loading import FleetFile, parse_fleet
 from dagfleet.fleet.mistakes import did_you_mean
 from dagfleet.fleet.model import Ssh
@@ -22,6 +22,7 @@ def coming(
     max_runs: int | None = None,
     labels: Sequence[str] = (),
     process: bool = False,
+    python: str | None = None,
 ) -> tuple[str, FleetFile]:
     """Return the file's text with the new host, and the fleet that it describes.
 
@@ -51,6 +52,8 @@ def coming(
         values["ssh"] = login
     if process:
         values["docker"] = "none"
+    if python is not None:
+        values["python"] = python
     if max_runs is not None:
         values["max_runs"] = max_runs
     if labels:
@@ -117,6 +120,39 @@ def with_other_image(fleet_file: FleetFile, location: str, image: str) -> tuple[
     contract = json.loads(fleet_file.contract)["fleet"] if fleet_file.contract else {}
     parsed = parse_fleet(changed, name=f"{fleet_file.path.name} with {image}", ask=lambda _: contract)
     return changed, FleetFile(fleet_file.path, parsed, contract=fleet_file.contract)
+
+
+def with_other_dagster(
+    fleet_file: FleetFile, version: str, *, images: Mapping[str, str], control_image: str | None, beside: str
+) -> tuple[str, FleetFile]:
+    """Return the file's text with another Dagster and locations' images for it, and the fleet so described.
+
+    That fleet's file is one named `beside` in the same folder, where all its paths mean the same.
+    """
+    for name in images:
+        if name not in fleet_file.fleet.locations:
+            hint = did_you_mean(name, [*fleet_file.fleet.locations])
+            raise ConfigurationError(f'no location is named "{name}"', fix=hint)
+        if fleet_file.fleet.locations[name].image is None:
+            raise ConfigurationError(
+                f"location {name} runs as a process and has no image",
+                fix="its requirements say which Dagster it has",
+            )
+    if control_image and fleet_file.fleet.control.image is None:
+        raise ConfigurationError(
+            "the control plane has the image that Dagfleet builds", fix="leave --control-image out"
+        )
+    values: dict[tuple[str, ...], str] = {
+        ("dagster", "version"): version,
+        **{("locations", name, "image"): image for name, image in images.items()},
+        **({("control", "image"): control_image} if control_image else {}),
+    }
+    changed = with_values(fleet_file.path.read_text(encoding="utf-8"), values)
+    contract = json.loads(fleet_file.contract)["fleet"] if fleet_file.contract else {}
+    parsed = parse_fleet(
+        changed, name=f"{fleet_file.path.name} with Dagster {version}", ask=lambda _: contract
+    )
+    return changed, FleetFile(fleet_file.directory / beside, parsed, contract=fleet_file.contract)
 
 
 def _label(text: str) -> tuple[str, str]:

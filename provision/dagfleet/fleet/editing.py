@@ -62,6 +62,24 @@ def with_image(text: str, location: str, image: str) -> str:
     return _checked(text, [cut], wanted, f"give {location} another image")
 
 
+def with_values(text: str, values: Mapping[tuple[str, ...], str]) -> str:
+    """Return the text of a fleet file in which these keys, which it has, have other texts as their values.
+
+    Raises ConfigurationError where the file is written in a way that this cannot change.
+    """
+    wanted = copy.deepcopy(read_document(text).data)
+    root, cuts = _root(text), []
+    for (*above, key), value in values.items():
+        node, part = root, wanted
+        for each in above:
+            node, part = _child(node, each), part[each]
+        node, part[key] = _child(node, key), value
+        # Text that looks like a number stays text in quotes, of the kind that its owner wrote.
+        quote = text[node.start_mark.index] if text[node.start_mark.index] in "'\"" else ""
+        cuts.append((node.start_mark.index, node.end_mark.index, f"{quote}{value}{quote}"))
+    return _checked(text, cuts, wanted, "change " + " and ".join(".".join(path) for path in values))
+
+
 def with_control(text: str, host: str) -> str:
     """Return the text of a fleet file in which a host is the control host, and none stands by for it.
 

@@ -20,6 +20,7 @@ from dagfleet.fleet.values import (
     Name,
     PinnedImage,
     Port,
+    Python,
     Recipient,
     Schedule,
     SecretKey,
@@ -32,7 +33,7 @@ from dagfleet.fleet.values import (
     WebCertificate,
     Whole,
 )
-from dagfleet.fleet.versions import supported_dagster_version
+from dagfleet.fleet.versions import PYTHON, supported_dagster_version
 
 
 class Part(BaseModel):
@@ -79,6 +80,12 @@ class Host(Part):
         default="engine",
         description="`engine`: locations and runs are containers; `none`: they are bare processes.",
     )
+    python: Python | None = Field(
+        default=None,
+        description="Its python3, where locations are bare processes: their wheels are for it; 3.11 when "
+        "absent.",
+        examples=['"3.13"'],
+    )
     docker_port: Port = Field(default=2376, description="Port of the Docker endpoint (mutual TLS).")
     mesh: Mesh = Field(default=Mesh(), description="The host's door for traffic between hosts.")
     max_runs: Whole | None = Field(
@@ -104,6 +111,11 @@ class Host(Part):
     def runs_docker(self) -> bool:
         """Tell whether locations and runs are containers here."""
         return self.docker == "engine"
+
+    @property
+    def process_python(self) -> str:
+        """Return the Python that wheels of its processes are collected for."""
+        return self.python or PYTHON
 
 
 class Web(Part):
@@ -258,6 +270,11 @@ class Firewall(Part):
     web: tuple[Source, ...] = Field(
         default=(), description="Addresses and networks that may use the web UI; anywhere when absent."
     )
+    registry: tuple[Source, ...] = Field(
+        default=(),
+        description="Addresses and networks that may use the registry besides the fleet's hosts; anywhere "
+        "when absent.",
+    )
     open: tuple[OpenPort, ...] = Field(
         default=(), description="What else the hosts serve.", examples=["[{port: 9100, sources: [10.0.0.9]}]"]
     )
@@ -322,6 +339,22 @@ class Backup(Part):
         "control host's.",
         examples=["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
     )
+
+
+class Registry(Part):
+    """A registry of images on the control host, for teams whose CI pushes; hosts pull by certificate."""
+
+    users: SecretReference = Field(
+        description="Secret with a line `user:password` or `user:$6$hash` for each who may push and delete.",
+        examples=["secret://registry_users"],
+    )
+    hostname: DnsName | None = Field(
+        default=None,
+        description="Its name in the names of images, `control.web.hostname` when absent; hosts with Docker "
+        "find it without DNS.",
+        examples=["registry.example.com"],
+    )
+    port: Port = Field(default=5000, description="Its port on the control host.")
 
 
 class Admission(Part):
@@ -442,9 +475,18 @@ class Fleet(Part):
     pki: Pki = Field(default=Pki(), description="The fleet's own certificate authorities.")
     postgres: Postgres = Field(default=Postgres(), description="Dagster's storage.")
     backup: Backup = Field(default=Backup(), description="Backups of the control host.")
+    registry: Registry | None = Field(
+        default=None, description="A registry of images on the control host; none when absent."
+    )
     compute_logs: ComputeLogs = Field(default=ComputeLogs(), description="What steps print.")
     queue: Queue = Field(default=Queue(), description="The run queue.")
     secrets: dict[SecretKey, Secret] = Field(default={}, description="Where secrets come from, by name.")
+    acknowledge: tuple[Whole, ...] = Field(
+        default=(),
+        description="Numbers of Dagfleet's breaking changes that may come to this fleet; an apply that "
+        "brings one asks for its number here.",
+        examples=[[1]],
+    )
 
     @property
     def control_hosts(self) -> tuple[str, ...]:

@@ -7,16 +7,19 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dagfleet.fleet.breaking import latest
 from dagfleet.fleet.document import KeyPath
 from dagfleet.fleet.mistakes import did_you_mean
-from dagfleet.fleet.model import Docker, Host, Mesh, Ssh, Web
+from dagfleet.fleet.model import Docker, Host, Mesh, Registry, Ssh, Web
 from dagfleet.fleet.values import is_ipv4
+from dagfleet.fleet.versions import PYTHON
 
 Finding = tuple[KeyPath, str]
 
 FIRST_LOCATION_PORT = 20_000
 LAST_LOCATION_PORT = 32_767  # Linux hands out ports above this one to outgoing connections
 INTERNAL_PORTS = {3000: "the web server", 6432: "PgBouncer", 6433: "a standby's replication"}
+REGISTRY_PORT = 5001  # on loopback, behind HAProxy
 
 
 def broken_rules(data: Mapping[str, Any]) -> Iterator[Finding]:
@@ -27,11 +30,14 @@ def broken_rules(data: Mapping[str, Any]) -> Iterator[Finding]:
         _addresses,
         _ports,
         _max_runs,
+        _python,
         _pools,
         _location_code,
         _subnets,
         _open_ports,
+        _registry,
         _postgres,
+        _acknowledged,
     ):
         yield from rule(data)
 
@@ -95,6 +101,9 @@ def _ports(data: Mapping[str, Any]) -> Iterator[Finding]:
         if name in (control.get("host"), control.get("standby")):
             ports["control", "web", "port"] = _mapping(control, "web").get("port", _default(Web, "port"))
         taken: dict[object, str] = dict(INTERNAL_PORTS.items())
+        if name == control.get("host") and data.get("registry") is not None:
+            ports["registry", "port"] = _mapping(data, "registry").get("port", _default(Registry, "port"))
+            taken[REGISTRY_PORT] = "the registry behind HAProxy"
         for path, port in ports.items():
             if port in taken:
                 yield path, f"port {port} is used by {taken[port]} on {name}; choose another"
@@ -114,6 +123,24 @@ def _max_runs(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield (
                 ("hosts", name, "max_runs"),
                 "counts containers, but this host has docker: none; set limits in its locations",
+            )
+
+
+def _python(data: Mapping[str, Any]) -> Iterator[Finding]:
+    for name, host in _mappings(data, "hosts"):
+        if host.get("docker") != "none" and host.get("python") is not None:
+            yield (
+                ("hosts", name, "python"),
+                "is for bare processes, but this host runs Docker, whose images bring their own; take it out",
+            )
+    hosts = _mapping(data, "hosts")
+    for location, values in _mappings(data, "locations"):
+        pool = [_mapping(hosts, name) for name in _list(values, "hosts") if isinstance(name, str)]
+        pythons = {str(host.get("python") or PYTHON) for host in pool if host.get("docker") == "none"}
+        if len(pythons) > 1:
+            yield (
+                ("locations", location, "hosts"),
+                f"mixes hosts with Python {' and '.join(sorted(pythons))}; use one, or two locations",
             )
 
 
@@ -198,6 +225,8 @@ def _open_ports(data: Mapping[str, Any]) -> Iterator[Finding]:
     """Ports of ours have keys of their own that say who may use them."""
     web = _mapping(_mapping(data, "control"), "web").get("port", _default(Web, "port"))
     keys: dict[object, str] = {web: "firewall.web says who may use it"}
+    if registry := _mapping(data, "registry"):
+        keys[registry.get("port", _default(Registry, "port"))] = "firewall.registry says who may use it"
     for _, host in _mappings(data, "hosts"):
         keys[_mapping(host, "ssh").get("port", _default(Ssh, "port"))] = "firewall.ssh says who may use it"
         keys[host.get("docker_port", _default(Host, "docker_port"))] = "firewall.operators opens it"
@@ -213,6 +242,11 @@ def _open_ports(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield ("firewall", "open", index, "port"), f"{opened['port']} is Dagfleet's own; {key}"
 
 
+def _registry(data: Mapping[str, Any]) -> Iterator[Finding]:
+    if data.get("registry") is None and _list(_mapping(data, "firewall"), "registry"):
+        yield ("firewall", "registry"), "there is no registry; write registry: {users: secret://NAME}"
+
+
 def _postgres(data: Mapping[str, Any]) -> Iterator[Finding]:
     postgres = _mapping(data, "postgres")
     if postgres.get("mode", "managed") == "external":
@@ -224,6 +258,12 @@ def _postgres(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield ("backup",), "with postgres.mode external its owner backs the server up; take this out"
     elif postgres.get("url") is not None:
         yield ("postgres", "url"), "only mode external has a url; set mode: external, or take this out"
+
+
+def _acknowledged(data: Mapping[str, Any]) -> Iterator[Finding]:
+    for index, number in enumerate(_list(data, "acknowledge")):
+        if isinstance(number, int) and not 1 <= number <= latest():
+            yield ("acknowledge", index), f"no breaking change has the number {number} yet; take this out"
 
 
 def _no_host(name: str, hosts: Mapping[str, Any]) -> str:
@@ -246,5 +286,5 @@ def _list(data: Mapping[str, Any], key: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _default(model: type[Docker | Host | Mesh | Ssh | Web], key: str) -> Any:
+def _default(model: type[Docker | Host | Mesh | Registry | Ssh | Web], key: str) -> Any:
     return model.model_fields[key].default

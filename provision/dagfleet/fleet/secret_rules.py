@@ -30,7 +30,10 @@ _PLACES: tuple[KeyPath, ...] = (
     ("pki", "passphrase"),
     ("postgres", "url"),
     ("postgres", "databases", "*", "password"),
+    ("registry", "users"),
 )
+# What holds lines `user:password`.
+_LOGINS: tuple[KeyPath, ...] = (("control", "web", "users"), ("registry", "users"))
 
 
 def broken_secret_rules(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -50,13 +53,13 @@ def _reference(path: KeyPath, text: str, secrets: Mapping[Any, Any]) -> Iterator
     if not any(_fits(path, place) for place in _PLACES):
         yield (
             path,
-            "a secret cannot stand here; it can in a location's env, control.web, pki and postgres",
+            "a secret cannot stand here; it can in a location's env, control.web, pki, postgres and registry",
         )
     elif name is None:
         yield path, f"a secret is the whole value: {SECRET_SCHEME}NAME, with nothing around it"
     elif name not in secrets and name not in IMPLICIT_SECRETS:
         yield path, f'no secret is named "{name}"; {_declare(name, [str(known) for known in secrets])}'
-    elif path == _PLACES[0] and _is_random_text(secrets.get(name)):
+    elif path in _LOGINS and _is_random_text(secrets.get(name)):
         yield path, f'"{name}" is random text, not users; write generated: {{users: [NAME]}} for it'
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from dagfleet.fleet.versions import HostPython
+
 SECRET_SCHEME = "secret://"  # noqa: S105 -- a prefix, not a secret
 
 NAME = re.compile(r"^[a-z][a-z0-9-]{0,30}$")
@@ -259,6 +261,12 @@ def _recipient(value: str) -> str:
     return value
 
 
+def _host_python(value: object) -> object:
+    if isinstance(value, float):
+        raise ValueError('is a number to YAML; write it in quotes, such as "3.13"')
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME.pattern})]
 HostName = Annotated[str, AfterValidator(_host_name)]
 LocationName = Annotated[str, AfterValidator(_location_name)]
@@ -286,6 +294,7 @@ Recipient = Annotated[
 Memory = Annotated[str, AfterValidator(_memory)]
 Whole = Annotated[int, Field(strict=True)]
 WebCertificate = Annotated[str, AfterValidator(_web_certificate)]
+Python = Annotated[HostPython, BeforeValidator(_host_python)]
 DockerAccess = Literal["mesh", "tls", "ssh"]
 Label = Annotated[
     str | bool | int | float,

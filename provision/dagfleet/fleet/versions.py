@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from typing import Literal, get_args
 
 from dagfleet.paths import bundle
 
@@ -25,4 +26,8 @@ def supported_dagster_version(value: str) -> str:
 
 
 PYTHON = "3.11"
-"""The Python of images that Dagfleet builds, and of locations that run as processes."""
+"""The Python of images that Dagfleet builds, and of hosts that run processes unless they say another."""
+
+HostPython = Literal["3.11", "3.12", "3.13"]
+"""What python3 may be where locations run as processes: our plugins need 3.11, no known system has 3.14."""
+HOST_PYTHONS: tuple[HostPython, ...] = get_args(HostPython)

@@ -1,13 +1,11 @@
 """The control plane's image: web server, daemon and admin location, with both plugins."""
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagfleet.errors import ConfigurationError
 from dagfleet.image.build import Progress, build, engine_architecture, has_content
 from dagfleet.image.digest import content_digest
 from dagfleet.image.environment import locked_environment, wheel_environment
+from dagfleet.image.locks import control_plane_lock
 from dagfleet.image.scratch import scratch_folder
 from dagfleet.image.target import Target
 from dagfleet.image.wheels import plugin_digest, plugin_wheels
@@ -50,7 +48,9 @@ def build_control_plane(
             reference,
             {
                 "Dockerfile": _dockerfile(),
-                "third-party": locked_environment(_lock(fleet).read_text(), target),
+                "third-party": locked_environment(
+                    control_plane_lock(fleet.dagster.version).read_text(), target
+                ),
                 "plugins": wheel_environment(plugin_wheels(), target, scratch / "plugins"),
             },
             arguments={"BASE": fleet.images.base, "PYTHON": target.python},
@@ -63,7 +63,7 @@ def build_control_plane(
 def _digest(fleet: "Fleet") -> str:
     return content_digest(
         [
-            ("lock", _lock(fleet).read_bytes()),
+            ("lock", control_plane_lock(fleet.dagster.version).read_bytes()),
             ("plugins", plugin_digest().encode()),
             ("Dockerfile", _dockerfile()),
             ("base", fleet.images.base.encode()),
@@ -74,15 +74,3 @@ def _digest(fleet: "Fleet") -> str:
 
 def _dockerfile() -> bytes:
     return (bundle() / "images" / "control-plane" / "Dockerfile").read_bytes()
-
-
-def _lock(fleet: "Fleet") -> Path:
-    version = fleet.dagster.version
-    pin = re.compile(rf"^dagster=={re.escape(version)}(\s|$)", re.MULTILINE)
-    for lock in sorted((bundle() / "requirements").glob("control-plane*.txt")):
-        if pin.search(lock.read_text()):
-            return lock
-    raise ConfigurationError(
-        f"this Dagfleet has no locked requirements for Dagster {version}",
-        fix="change dagster.version, or name an image of your own in control.image",
-    )

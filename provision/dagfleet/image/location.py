@@ -23,15 +23,17 @@ def build_location(
     docker_client: "DockerClient",
     *,
     base: str,
+    dagster: str,
     progress: Progress | None = None,
 ) -> str:
     """Build `reference` from a code location's folder unless it is there with the same content; return it.
 
     The folder holds a package, with a pyproject.toml or bare, and best a requirements.txt with hashes. `base`
-    is an image with Python. `progress` is called with each line of the builder.
+    is an image with Python, `dagster` the fleet's version. `progress` is called with each line of the
+    builder.
     """
     target = Target(architecture=engine_architecture(docker_client))
-    sources = Sources.of([folder])
+    sources = Sources.of([folder], dagster=dagster)
     digest = content_digest(
         [
             ("sources", sources.digest(target).encode()),

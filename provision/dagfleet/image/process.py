@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -23,12 +24,14 @@ from dagfleet.paths import cache
 if TYPE_CHECKING:
     from dagfleet.fleet import FleetFile
 
+_PIN = re.compile(r"^([\w.-]+)==([^\s;\\]+)", re.MULTILINE)
+
 
 def planned_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
     """Return the release that the location's sources ask for, whether or not its archive was made yet."""
     digest = content_digest(
         [
-            ("sources", _sources(fleet_file, location).digest(Target()).encode()),
+            ("sources", _sources(fleet_file, location).digest(_target(fleet_file, location)).encode()),
             ("plugins", plugin_digest().encode()),
         ]
     )[:16]
@@ -43,7 +46,7 @@ def process_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
     """
     release = planned_release(fleet_file, location)
     if not release.archive.is_file():
-        sources, target = _sources(fleet_file, location), Target()
+        sources, target = _sources(fleet_file, location), _target(fleet_file, location)
         with scratch_folder() as scratch:
             wheels = _download(sources.lock(target), target, scratch / "wheels")
             projects = [build_wheel(folder) for folder in sources.folders]
@@ -59,9 +62,26 @@ def process_release(fleet_file: "FleetFile", location: str) -> ProcessRelease:
     return release
 
 
+def _target(fleet_file: "FleetFile", location: str) -> Target:
+    fleet = fleet_file.fleet
+    # A pool has one Python: a rule of fleet.yml sees to it.
+    return Target(python=fleet.hosts[fleet.locations[location].hosts[0]].process_python)
+
+
+def locked_packages(fleet_file: "FleetFile", location: str) -> dict[str, str]:
+    """Return the versions that the location's lock pins, by package."""
+    return pins(_sources(fleet_file, location).lock(_target(fleet_file, location)))
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Return the versions that the text of a lock pins, by package."""
+    return dict(_PIN.findall(lock))
+
+
 def _sources(fleet_file: "FleetFile", location: str) -> Sources:
-    requirements = fleet_file.fleet.locations[location].requirements
-    return Sources.of(fleet_file.directory / path for path in requirements)
+    fleet = fleet_file.fleet
+    paths = (fleet_file.directory / path for path in fleet.locations[location].requirements)
+    return Sources.of(paths, dagster=fleet.dagster.version)
 
 
 def _packed(wheels: Path) -> dict[str, Path | bytes]:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from dagfleet.errors import ConfigurationError
 from dagfleet.image.digest import content_digest, tree
+from dagfleet.image.locks import control_plane_lock
 from dagfleet.image.scratch import scratch_folder
 from dagfleet.image.target import Target
 from dagfleet.image.uv import run_uv
-from dagfleet.paths import bundle, cache
+from dagfleet.paths import cache
 
 LOCK = "requirements.txt"
 
@@ -20,9 +21,11 @@ class Sources:
 
     folders: tuple[Path, ...]
     files: tuple[Path, ...]
+    dagster: str
+    """The fleet's version of Dagster: what requirements without pins are resolved for."""
 
     @classmethod
-    def of(cls, paths: Iterable[Path]) -> "Sources":
+    def of(cls, paths: Iterable[Path], *, dagster: str) -> "Sources":
         """Sort `paths` into folders and files; raise ConfigurationError when one does not exist."""
         found = tuple(paths)
         for path in found:
@@ -31,6 +34,7 @@ class Sources:
         return cls(
             folders=tuple(path for path in found if path.is_dir()),
             files=tuple(path for path in found if not path.is_dir()),
+            dagster=dagster,
         )
 
     def digest(self, target: Target) -> str:
@@ -42,7 +46,7 @@ class Sources:
         ]
         parts += [(f"file {index}", path.read_bytes()) for index, path in enumerate(self.files)]
         if not self._locked():
-            parts.append(("constraints", _constraints().read_bytes()))
+            parts.append(("constraints", self._constraints().read_bytes()))
         return content_digest([*parts, ("target", str(target).encode())])
 
     def lock(self, target: Target) -> str:
@@ -80,11 +84,11 @@ class Sources:
             "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate",
             "--no-emit-index-url", "--only-binary", ":all:",
             "--python-version", target.python, "--python-platform", target.uv_platform,
-            "--constraints", str(_constraints()), "--output-file", str(output),
+            "--constraints", str(self._constraints()), "--output-file", str(output),
             str(storage), *map(str, wanted),
             doing=f"resolving the requirements of {', '.join(map(str, (*self.folders, *self.files)))}",
         )  # fmt: skip
 
-
-def _constraints() -> Path:
-    return bundle() / "requirements" / "control-plane.in"
+    def _constraints(self) -> Path:
+        """Return the set of Dagster's packages that the control plane of this version has."""
+        return control_plane_lock(self.dagster).with_suffix(".in")

@@ -90,12 +90,14 @@ def _demo(narrator: Narrator, fleet_file: FleetFile, began: float) -> int:
     narrator.say(f"your fleet is up in {minutes} min {seconds} s")
     narrator.say(f"  https://127.0.0.1:{lab.WEB_PORT}   user demo   password in {_relative(password)}")
     file = _relative(fleet_file.path)
-    for command, meaning in (
-        (f".venv/bin/dagfleet -f {file} status", "what runs where"),
-        (f".venv/bin/dagfleet -f {file} doctor", "is everything well, and if not, what is broken"),
-        ("make demo-down", "remove all of it"),
-    ):
-        narrator.say(f"  {command:<52} {meaning}")
+    commands = {
+        f".venv/bin/dagfleet -f {file} status": "what runs where",
+        f".venv/bin/dagfleet -f {file} doctor": "is everything well, and if not, what is broken",
+        "make demo-down": "remove all of it",
+    }
+    width = max(map(len, commands))
+    for command, meaning in commands.items():
+        narrator.say(f"  {command:<{width}}   {meaning}")
     return EXIT_OK
 
 

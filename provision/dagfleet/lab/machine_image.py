@@ -24,8 +24,8 @@ INSTALLED = (
 # Downloaded, not installed: roles install them for real, without the network and the wait.
 CACHED = (
     "docker.io", "haproxy", "postgresql", "pgbouncer", "python3-psycopg2", "python3-requests",
-    "python3-cryptography", "python3-venv", "python3-packaging", "python3-passlib",
-    "acl", "age", "openssl", "socat", "curl", "rsyslog",
+    "python3-cryptography", "python3-venv", "python3-packaging", "python3-passlib", "python3-h2",
+    "acl", "age", "openssl", "socat", "curl", "rsyslog", "docker-registry",
 )  # fmt: skip
 
 # What other releases of Debian cache besides: where one package became two.

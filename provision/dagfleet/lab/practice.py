@@ -83,7 +83,9 @@ def _build_images(fleet_file: FleetFile, client: docker.DockerClient, report: Pr
         if location.image is not None and folder.is_dir():
             with _timed(report) as title:
                 title.append(f"image of {name}")
-                build_location(folder, location.image, client, base=fleet.images.base)
+                build_location(
+                    folder, location.image, client, base=fleet.images.base, dagster=fleet.dagster.version
+                )
 
 
 @contextmanager

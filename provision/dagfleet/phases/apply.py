@@ -1,5 +1,6 @@
 """The phases of an apply, in order."""
 
+from dagfleet.phases.admitting import Admit
 from dagfleet.phases.certificates import Certificates
 from dagfleet.phases.checking import Check
 from dagfleet.phases.finishing import Done
@@ -11,6 +12,6 @@ from dagfleet.phases.rehearsing import Rehearse
 from dagfleet.phases.verifying import Verify
 
 PHASES: tuple[Phase, ...] = (
-    Lock(), Check(), Certificates(), Hosts(), Images(), Services(), Record(), Verify(), Rehearse(),
+    Lock(), Admit(), Check(), Certificates(), Hosts(), Images(), Services(), Record(), Verify(), Rehearse(),
     Done(),
 )  # fmt: skip

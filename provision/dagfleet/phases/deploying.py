@@ -1,30 +1,25 @@
-"""Phase: exchange the code servers of a location for those of another image; calls notice nothing."""
+"""Phase: exchange the code servers of a location for those of another version; calls notice nothing."""
 
-import json
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from dagfleet.control.connect import session
 from dagfleet.control.plane import LoadedLocation, Plane
 from dagfleet.control.session import WebError
-from dagfleet.errors import DagfleetError, UnreachableError
+from dagfleet.errors import DagfleetError
 from dagfleet.fleet.values import secret_name
-from dagfleet.phases.images import described, send
+from dagfleet.phases.bringing import Bring
+from dagfleet.phases.code_servers import asked
+from dagfleet.phases.introducing import introduced
 from dagfleet.phases.work import Work
 from dagfleet.phases.writing import WriteFleet
-from dagfleet.probe.survey import on_each
-from dagfleet.probe.target import target
 
-if TYPE_CHECKING:
-    from dagfleet.probe.connection import Connection
-
-SCRIPT = "/usr/local/lib/dagfleet/code-server"
-PULL_SECONDS = 600
-# A new code server has two minutes to load its code (role code_server), an old one three to end.
-EXCHANGE_SECONDS = 330
+# A new code server has two minutes to load its code (role code_server); whoever holds its slot has three for
+# calls before that, and one to end.
+EXCHANGE_SECONDS = 390
+FINISH_SECONDS = 60
 SHOWN_SECONDS = 60
 POLL_SECONDS = 0.2
 
@@ -34,69 +29,68 @@ class Deploy:
     """Hosts one by one; what fails puts those back that were exchanged, and fleet.yml is written last."""
 
     location: str
-    image: str
+    version: str
+    """An image, or the digest of a release of a location without one."""
     write: WriteFleet
+    bring: Bring | None
+    """How it comes to the hosts; None: they have it."""
     title: str = "deploy"
-    pushes: bool | None = False
-    """Whether the image comes from this machine's Docker; None: from nowhere, the hosts have it."""
+    wanted_digest: str = ""
+    """What the version's name has to stand for, where a release says so."""
 
-    digests: dict[str, str] = field(default_factory=dict)
-    """What the image's name stands for on the hosts, by location: filled here, for the record."""
+    digest: str = ""
+    """What the version's name stands for on the hosts: filled here, for the record."""
+    before: str = ""
+    """The same of what served before."""
     exchanged: bool = False
     """Whether any host served something else before."""
 
     def run(self, work: Work) -> None:
         """Raise DagfleetError when the old servers go on serving, or serve again."""
-        if self.pushes is not None:
-            self._fetch(work)
+        if self.bring:
+            self._bring(work, self.bring)
         servers: dict[str, str] = {}
         try:
             # What has served before is known to; anything else shows itself on one host first.
-            for hosts in [work.hosts] if self.pushes is None else [[host] for host in work.hosts]:
+            for hosts in [[host] for host in work.hosts] if self.bring else [work.hosts]:
                 servers |= self._switch(work, hosts)
             self._shown(work, next(iter(servers.values())))
             if self.write.before != self.write.after:
                 self.write.run(work)
         except (DagfleetError, KeyboardInterrupt) as error:
             # The one after them may have been exchanged although its answer was lost.
-            asked_so_far = work.hosts if self.pushes is None else work.hosts[: len(servers) + 1]
+            asked_so_far = work.hosts[: len(servers) + 1] if self.bring else work.hosts
             self._back(work, asked_so_far, error)
             raise
 
-    def _fetch(self, work: Work) -> None:
-        """Have the image on every host before the first one is touched."""
+    def _bring(self, work: Work, bring: Bring) -> None:
+        """Have it on every host before the first one is touched."""
         started = time.monotonic()
-        if self.pushes:
-            with work.progress.working("images", "looking what is missing") as now:
-                sent = send(work.fleet_file, {host: [self.image] for host in work.hosts}, now)
-            for each in sent:
-                if each.error:
-                    raise each.error
-            texts = [
-                described(each) for each in sent if any(result.bytes_sent for result in each.results.values())
-            ]
-            text = " · ".join(texts) or "the hosts have it already"
-        else:
-            with work.progress.working("images", f"pulling {self.image}"):
-                command = f"fetch {shlex.quote(self.image)} {PULL_SECONDS}"
-                asked(work, work.hosts, command, PULL_SECONDS + 30)
-            text = f"{', '.join(work.hosts)} {'has' if len(work.hosts) == 1 else 'have'} {self.image}"
-        work.progress.line("images", text, time.monotonic() - started)
+        with work.progress.working(bring.label, "looking what is missing") as now:
+            text = bring.bring(work, now)
+        work.progress.line(bring.label, text, time.monotonic() - started)
 
     def _switch(self, work: Work, hosts: list[str]) -> dict[str, str]:
         """Exchange the servers on these hosts and return the new ones' ids."""
         started = time.monotonic()
         names = ", ".join(hosts)
         with work.progress.working(
-            self.title, f"{names}: starting {self.image} beside the server that works"
-        ):
-            command = f"switch {self.location} {shlex.quote(self.image)}"
-            answers = asked(work, hosts, command, EXCHANGE_SECONDS)
-        self.digests[self.location] = answers[hosts[0]]["image"]
+            self.title, f"{names}: starting {self.version} beside the server that works"
+        ) as now:
+            words = f"{self.location} {shlex.quote(self.version)}"
+            started_beside = asked(
+                work, hosts, f"start {words} {self.wanted_digest}".rstrip(), EXCHANGE_SECONDS
+            )
+            changing = [host for host in hosts if started_beside[host]["changed"]]
+            if changing:
+                now(f"{names}: asking {self.version} through the mesh")
+                introduced(work, changing, self.location)
+            answers = asked(work, hosts, f"switch {words}", EXCHANGE_SECONDS)
+        self.digest, self.before = answers[hosts[0]]["version"], answers[hosts[0]]["before"]
         changed = any(answer["changed"] for answer in answers.values())
         self.exchanged |= changed
         what = "serves, the old server waits" if changed else "serves already"
-        work.progress.line(self.title, f"{names}  {self.image} {what}", time.monotonic() - started)
+        work.progress.line(self.title, f"{names}  {self.version} {what}", time.monotonic() - started)
         return {host: str(answer["server"]) for host, answer in answers.items()}
 
     def _shown(self, work: Work, server: str) -> None:
@@ -119,7 +113,7 @@ class Deploy:
             answers = asked(work, hosts, f"back {self.location}", EXCHANGE_SECONDS)
         except DagfleetError as failed:
             error.add_note(
-                f"{', '.join(hosts)} may serve {self.image} still: {failed.message}. "
+                f"{', '.join(hosts)} may serve {self.version} still: {failed.message}. "
                 "dagfleet apply brings back what fleet.yml says."
             )
             return
@@ -131,7 +125,7 @@ class Deploy:
 
 @dataclass(frozen=True, kw_only=True)
 class Finish:
-    """Lets go of the old servers: each ends with its last call."""
+    """Lets go of the old servers: each ends by itself, with its last call and its last run."""
 
     location: str
     title: str = "deploy"
@@ -139,9 +133,12 @@ class Finish:
     def run(self, work: Work) -> None:
         """Raise DagfleetError when one cannot be let go of; the new ones serve all the same."""
         started = time.monotonic()
-        with work.progress.working(self.title, "the old server ends with its last call"):
-            asked(work, work.hosts, f"finish {self.location}", EXCHANGE_SECONDS)
-        work.progress.line(self.title, "the old server has ended", time.monotonic() - started)
+        with work.progress.working(self.title, "letting go of the old server"):
+            asked(work, work.hosts, f"finish {self.location}", FINISH_SECONDS)
+        text = "the old server ends with its last call"
+        if work.fleet.locations[self.location].requirements:
+            text += " and its last run"
+        work.progress.line(self.title, text, time.monotonic() - started)
 
 
 def shown(
@@ -175,32 +172,3 @@ def _complaint(locations: Sequence[LoadedLocation], name: str, server: str) -> s
     if not found.loaded:
         return f"location {name} cannot be loaded: {found.error or 'it is still loading'}"
     return "" if found.server_id == server else f"the web server does not show the new code of {name} yet"
-
-
-def asked(work: Work, hosts: Sequence[str], command: str, seconds: int) -> dict[str, dict[str, str]]:
-    """Run `code-server` on hosts at once and return what each printed; raises DagfleetError."""
-
-    def ask(connection: "Connection") -> dict[str, str]:
-        answer = connection.run(f"{SCRIPT} {command}", timeout=seconds)
-        if not answer.ok:
-            raise refused(connection.target.name, answer.stderr or answer.stdout)
-        found: dict[str, str] = json.loads(answer.stdout)
-        return found
-
-    answers = on_each([target(work.fleet_file, host) for host in hosts], ask)
-    for answer in answers.values():
-        if isinstance(answer, UnreachableError):
-            raise answer
-    return {host: answer for host, answer in answers.items() if isinstance(answer, dict)}
-
-
-def refused(host: str, said: str) -> DagfleetError:
-    """Return what a host's own words mean to the operator."""
-    if "code-server: not found" in said:
-        return DagfleetError(
-            f"{host} is from an older Dagfleet", fix="bring it up to date first: dagfleet apply"
-        )
-    return DagfleetError(
-        f"{host}: {said.strip() or 'its script failed without a word'}",
-        fix="mend the image and deploy it again",
-    )

@@ -5,13 +5,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from dagfleet.errors import DagfleetError
+from dagfleet.phases.admitting import refuse_during_upgrade, refuse_unready
 from dagfleet.phases.authorities import Store
 from dagfleet.phases.checking import refuse_unfit, refuse_unreachable
 from dagfleet.phases.images import Source, found, images_to_send, same_image
+from dagfleet.phases.journal import standing
 from dagfleet.phases.planning import Plan, is_new, plan
 from dagfleet.phases.progress import Progress
 from dagfleet.phases.settled import seals, settled
 from dagfleet.probe.findings import examine
+from dagfleet.probe.history import releases
 from dagfleet.probe.report import HostReport
 from dagfleet.probe.survey import survey
 from dagfleet.probe.target import target
@@ -34,6 +37,9 @@ def dry_run(fleet_file: "FleetFile", hosts: Sequence[str], progress: Progress) -
         seen = survey(targets)
         refuse_unreachable(seen, targets)
         refuse_unfit(examine(fleet_file.fleet, seen.reports))
+        control = target(fleet_file, fleet_file.fleet.control.host)
+        refuse_during_upgrade(fleet_file.fleet.name, standing(control))
+        refuse_unready(fleet_file.fleet, releases(control))
         known = [host for host in hosts if not is_new(seen.reports[host])]
         now("looking which images are missing")
         with closing(Source()) as source:

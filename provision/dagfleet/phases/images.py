@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dagfleet.derive.docker_ssh import over_ssh
+from dagfleet.derive.registry import pulled
 from dagfleet.errors import ConfigurationError, DagfleetError
 from dagfleet.image import (
     PushResult,
@@ -71,14 +72,14 @@ class Images:
 def images_to_send(fleet: "Fleet", locations: Sequence[str] | None = None) -> dict[str, list[str]]:
     """Return, per host, the images that hosts do not pull by themselves.
 
-    The control plane's own image always; with `docker.images: push`, every location's too. `locations` names
-    those to send whatever the fleet's setting is, and leaves the control plane's out.
+    The control plane's own image always; with `docker.images: push`, every location's too, but those of the
+    fleet's own registry. `locations` names those to send in any case, and leaves the control plane's out.
     """
     wanted: dict[str, list[str]] = {}
-    if locations is None and (fleet.control.image is None or fleet.docker.images == "push"):
+    if locations is None and (fleet.control.image is None or not pulled(fleet, fleet.control.image)):
         wanted |= {host: [control_plane_reference(fleet)] for host in fleet.control_hosts}
     for name, location in fleet.locations.items():
-        if location.image and (fleet.docker.images == "push" if locations is None else name in locations):
+        if location.image and (not pulled(fleet, location.image) if locations is None else name in locations):
             for host in location.hosts:
                 wanted.setdefault(host, []).append(location.image)
     return {host: list(dict.fromkeys(references)) for host, references in wanted.items()}

@@ -27,6 +27,10 @@ class HostsStoppedError(DagfleetError):
     """Some hosts could not be brought to the wanted state; the others were."""
 
 
+class UndoneError(DagfleetError):
+    """What was begun has been taken back, and the message says all of that."""
+
+
 def run(work: Work, phases: Sequence[Phase]) -> None:
     """Run the phases in order, the lock confirmed before each and given back at the end, whatever happens.
 
@@ -43,6 +47,8 @@ def run(work: Work, phases: Sequence[Phase]) -> None:
                     break
         except KeyboardInterrupt:
             raise _interrupted(work, at) from None
+        except UndoneError:
+            raise
         except DagfleetError as error:
             error.add_note(RESUME.format(command=work.command) if work.touched else UNTOUCHED)
             raise

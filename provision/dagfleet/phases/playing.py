@@ -20,13 +20,15 @@ def play(
     name: str,
     *,
     hosts: Sequence[str],
+    tags: Sequence[str] = (),
     quiet: bool = False,
     variables: Mapping[str, object] = MappingProxyType({}),
     inventory: Path | None = None,
 ) -> Outcome:
     """Run playbook `name` on the hosts; those it stops on are left behind in `work.stopped`.
 
-    `quiet` prints failures only; `variables` come before all others, `inventory` in place of fleet.yml.
+    `tags` are the roles to run, all of them by default. `quiet` prints failures only; `variables` come
+    before all others, `inventory` in place of fleet.yml.
     Raises DagfleetError when the playbook could not run at all.
     """
     if not hosts:
@@ -34,7 +36,7 @@ def play(
     view = _View(label, hosts)
     with work.progress.moving(view.rows):
         ansible = replace(work.ansible, inventory=inventory) if inventory else work.ansible
-        outcome = ansible.run(playbook(name), limit=hosts, variables=variables, follow=view.follow)
+        outcome = ansible.run(playbook(name), limit=hosts, tags=tags, variables=variables, follow=view.follow)
     if outcome.error:
         raise DagfleetError(
             f"playbook {name} could not run: {outcome.error}", fix=f"everything it said: {work.log.path}"

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 STARTED = "control_plane_started"
 # The daemon first: it would start more runs.
-_CONTAINERS = ("dagfleet-daemon", "dagfleet-web", "dagfleet-admin")
+CONTAINERS = ("dagfleet-daemon", "dagfleet-web", "dagfleet-admin")
 _RUNNING = "docker ps --format '{{.Names}}' --filter name='^/dagfleet-(daemon|web|admin)$'"
 # Everybody's way to the database is PgBouncer; without it nobody writes to what is being replaced.
 # Asked to stop it would wait for the last session, and code servers elsewhere hold theirs for good.
 _STOP = f"""\
 set -e
-docker stop --time 20 {" ".join(_CONTAINERS)} >/dev/null
+docker stop --time 20 {" ".join(CONTAINERS)} >/dev/null
 systemctl stop --no-block pgbouncer.service
 systemctl kill --signal=TERM pgbouncer.service 2>/dev/null || true
 systemctl stop pgbouncer.service
@@ -76,7 +76,7 @@ class Look:
 
     def run(self, work: Work) -> None:
         """Look for the backup, and for runs that would be lost."""
-        backups, control = _backups(work.fleet_file), work.fleet.control.host
+        backups, control = backups_of(work.fleet_file), work.fleet.control.host
         possible = backups.possible
         known = {each.name for each in backups.all()} if possible else set()
         if self.source.file is None and self.source.name not in known:
@@ -104,7 +104,7 @@ class Restore:
         if not work.control_going:
             return
         control = work.fleet.control.host
-        backups = _backups(work.fleet_file)
+        backups = backups_of(work.fleet_file)
         work.touched = True
         if self.source.file is not None:
             started = time.monotonic()
@@ -114,7 +114,7 @@ class Restore:
                 self.title, f"{self.source.name} sent to {control}", time.monotonic() - started
             )
         running = at_control(work, _RUNNING).split()
-        self._halt(work)
+        self.halt(work)
         started = time.monotonic()
         try:
             with work.progress.working(self.title, "rebuilding the databases"):
@@ -122,7 +122,7 @@ class Restore:
         except DagfleetError as error:
             with suppress(DagfleetError):
                 # Containers that the apply has made anew were not started by it, but their fleet is at work.
-                _start(work, running or (_CONTAINERS if backups.runs() else []))
+                start(work, running or (CONTAINERS if backups.runs() else []))
                 error.add_note("The database is as it was.")
             raise
         work.changes[control] = work.changes.get(control, 0) + 1
@@ -132,9 +132,10 @@ class Restore:
             f"{count(told['runs'], 'run')}",
             time.monotonic() - started,
         )
-        self._wake(work)
+        self.wake(work)
 
-    def _halt(self, work: Work) -> None:
+    def halt(self, work: Work) -> None:
+        """Stop whoever uses the database: control plane, PgBouncer, runs."""
         started = time.monotonic()
         with work.progress.working(self.title, "stopping the control plane and all runs"):
             at_control(work, _STOP)
@@ -144,16 +145,17 @@ class Restore:
         if silent:
             work.progress.line(self.title, f"{', '.join(silent)} did not answer: runs there may go on")
 
-    def _wake(self, work: Work) -> None:
+    def wake(self, work: Work) -> None:
+        """End the runs that were in flight, and start the control plane."""
         started = time.monotonic()
         script = resources.files("dagfleet.control").joinpath("lost_runs.py").read_text(encoding="utf-8")
         with work.progress.working(self.title, "ending runs that were in flight"):
-            _start(work, ["dagfleet-admin"])
+            start(work, ["dagfleet-admin"])
             at_control(work, "docker exec dagfleet-admin dagster instance migrate >/dev/null")
             ending = f"docker exec --interactive dagfleet-admin sh -c {shlex.quote(_IN_ITS_PYTHON)}"
             answer = at_control(work, ending, stdin=script)
             lost = json.loads(answer.strip().splitlines()[-1])
-            _start(work, _CONTAINERS)
+            start(work, CONTAINERS)
         text = f"of the backup's runs {lost['failed']} were in progress and failed"
         work.progress.line(
             self.title, f"{text}, {lost['canceled']} waited and were canceled", time.monotonic() - started
@@ -168,11 +170,13 @@ def no_backup(control: str, name: str) -> DagfleetError:
     )
 
 
-def _backups(fleet_file: "FleetFile") -> Backups:
+def backups_of(fleet_file: "FleetFile") -> Backups:
+    """Return the backups on the fleet's control host."""
     return Backups(target(fleet_file, fleet_file.fleet.control.host))
 
 
-def _start(work: Work, containers: Iterable[str]) -> None:
+def start(work: Work, containers: Iterable[str]) -> None:
+    """Start PgBouncer, then containers of the control plane."""
     names = " ".join(containers)
     at_control(
         work, "systemctl start pgbouncer.service" + (f" && docker start {names} >/dev/null" if names else "")

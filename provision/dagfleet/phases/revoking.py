@@ -130,16 +130,17 @@ def flows(work: Work, revoked: list[Issued]) -> list[str]:
 
     A leaf that is not in fleet.yml any more may hold some to any of them.
     """
+    registry = {"registry"} if work.fleet.registry else set()
     specs = {f"{spec.host or 'operator'}/{spec.name}": spec for spec in certificates(work.fleet)}
     found: set[str] = set()
     for leaf in revoked:
         spec = specs.get(leaf.label)
         if spec is None:
-            found |= {"dockerd", "database", "location-.*"}
+            found |= {"dockerd", "database", "location-.*"} | registry
         elif spec.usage == "server":
             found |= {"grpc-.*", "db"} if spec.authority == "mesh" else set()
         elif spec.authority == "docker":
             found.add("dockerd")
         else:
-            found.add("location-.*" if spec.common_name == "gateway" else "database")
+            found |= {"location-.*"} if spec.common_name == "gateway" else {"database"} | registry
     return sorted(found)

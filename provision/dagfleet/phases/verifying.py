@@ -39,7 +39,7 @@ class Health:
                 return DagfleetError(
                     f"location {name} cannot be loaded: {why}",
                     fix="see what its code server says: docker logs "
-                    f"dagfleet-location-{name}, or journalctl -u dagfleet-location-{name} for a process",
+                    f"dagfleet-location-{name}, or journalctl -u 'dagfleet-location-{name}@*' for a process",
                 )
         for daemon in self.daemons:
             if daemon.required and not daemon.healthy:

@@ -33,9 +33,15 @@ class Release:
     images: Mapping[str, str] = field(default_factory=dict)
     """The image of each location that has one, as fleet.yml names it."""
     digests: Mapping[str, str] = field(default_factory=dict)
-    """What those names stood for on the hosts, where that was asked."""
+    """What those names stood for on the hosts, where that was asked; of processes, the release's digest."""
     revision: str | None = None
     """The git commit that fleet.yml was at, or the code that was built."""
+    dagster: str = ""
+    """The version of Dagster that the fleet had then; empty in releases of before it was noted."""
+    breaking: int = 0
+    """The highest number of a breaking change that the Dagfleet at work knew."""
+    taken_back: str = ""
+    """Why this was an upgrade that left everything as it had been; empty for all other releases."""
 
     @property
     def when(self) -> datetime:

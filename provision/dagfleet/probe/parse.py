@@ -43,6 +43,7 @@ def parse(lines: Iterable[str], *, asked_at: float) -> HostReport:
         certificates=tuple(_certificates(text.get("certificates", ()))),
         certificates_checked=_checked(text.get("certificate_days", ())),
         units=_units(text.get("units", ())),
+        python=_python(text.get("python", ())),
         launcher_key=_first(text.get("launcher_key", ())),
         seal=_first(text.get("seal", ())),
         state=_first(text.get("state", ())),
@@ -78,6 +79,11 @@ def pairs(lines: Iterable[str]) -> dict[str, str]:
 
 def _first(lines: Iterable[str]) -> str | None:
     return next((line.strip() for line in lines if line.strip()), None)
+
+
+def _python(lines: Iterable[str]) -> str | None:
+    version = re.match(r"Python (\d+\.\d+)", _first(lines) or "")
+    return version[1] if version else None
 
 
 def _memory(lines: Iterable[str]) -> int:

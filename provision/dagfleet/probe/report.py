@@ -94,6 +94,8 @@ class HostReport:
     """Units of ours and of what we use, with their state (active, failed, ...)."""
     standby: Mapping[str, object] | None = None
     """What the host fetched last from the one that it stands by for; None on any other."""
+    python: str | None = None
+    """The release of /usr/bin/python3, such as 3.11; None where there is none yet."""
     launcher_key: str | None = None
     """The public half of the launcher's SSH key, on the control host with docker.access ssh."""
     seal: str | None = None

@@ -21,6 +21,8 @@ section commands
 for name in python3 sudo docker openssl systemctl apt-get; do
     if command -v "$name" >/dev/null; then echo "$name"; fi
 done
+section python
+if [ -x /usr/bin/python3 ]; then /usr/bin/python3 --version; fi
 section listening
 if command -v ss >/dev/null; then
     ss -Hltnp

@@ -42,19 +42,23 @@ class Ansible:
         playbook: Path,
         *,
         limit: Sequence[str] = (),
+        tags: Sequence[str] = (),
         check: bool = False,
         variables: Mapping[str, object] = MappingProxyType({}),
         follow: Callable[[Event, Outcome], None] = lambda _event, _outcome: None,
     ) -> Outcome:
         """Run a playbook to its end and return what it did; `follow` sees every event as it happens.
 
-        `check` asks what would change and changes nothing. `variables` (no secrets: they stand in argv) come
-        before all others. Ctrl-C ends Ansible first, then goes on upwards.
+        `tags` are the roles to run, all of them by default. `check` asks what would change and changes
+        nothing. `variables` (no secrets: they stand in argv) come before all others. Ctrl-C ends Ansible
+        first, then goes on upwards.
         Raises DagfleetError when ansible-playbook cannot start at all.
         """
         command = [str(_executable()), "-i", str(self.inventory), str(playbook)]
         if limit:
             command += ["--limit", ",".join(limit)]
+        if tags:
+            command += ["--tags", ",".join(tags)]
         if check:
             command += ["--check", "--diff"]
         command += ["--extra-vars", json.dumps({**strategy.VARIABLES, **variables})]

@@ -9,9 +9,9 @@ from dagfleet.fleet.loading import FleetFile
 from dagfleet.fleet.model import Generated, Secret
 from dagfleet.fleet.secret_rules import implicit_secrets
 from dagfleet.fleet.values import SECRET_SCHEME
+from dagfleet.secrets.logins import logins
 from dagfleet.secrets.masking import masker
 from dagfleet.secrets.sources import from_command, from_environment, from_file, generated
-from dagfleet.secrets.web_users import web_users
 
 # How the CLI hands resolved secrets to its own ansible-playbook: in the environment, never in an argument.
 OVERRIDES = "DAGFLEET_SECRETS"
@@ -45,10 +45,9 @@ class Secrets:
         passphrase = (self._file.fleet.pki.passphrase or "").removeprefix(SECRET_SCHEME)
         return {name: self.resolve(name) for name in self._declared if name != passphrase}
 
-    def web_users(self) -> str:
-        """Return the web UI's users as lines `user:hash`, the same at every apply."""
-        name = self._file.fleet.control.web.users.removeprefix(SECRET_SCHEME)
-        return web_users(self.resolve(name), salt=self.resolve("web_users_salt"), secret=name)
+    def logins(self, name: str) -> str:
+        """Return the users that a secret holds as lines `user:hash`, the same at every apply."""
+        return logins(self.resolve(name), salt=self.resolve("web_users_salt"), secret=name)
 
     def masker(self) -> Callable[[str], str]:
         """Return a function that hides, in any text, every secret resolved by the time it is called."""

@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # PostgreSQL brings tzdata, which autoremove spares for its priority.
-ours='acl age docker-cli docker.io haproxy nftables openssl pgbouncer postgresql python3-cryptography python3-packaging python3-psycopg2
+ours='acl age docker-cli docker-registry docker.io haproxy nftables openssl pgbouncer postgresql python3-cryptography python3-packaging python3-psycopg2
     python3-requests python3-venv socat tzdata'
 # shellcheck disable=SC2086 # one a line
 printf '%s\n' $ours | sort >"$work/ours"
@@ -103,7 +103,7 @@ if gone postgresql && [ "$clusters" != keep ]; then
 fi
 # The shell remembers where it found a command that is gone now.
 hash -r
-for account in haproxy docker; do
+for account in haproxy docker docker-registry; do
     grep -qx "$account" "$before/accounts" || command -v "$account" >/dev/null || {
         ! getent passwd "$account" >/dev/null || userdel "$account"
         ! getent group "$account" >/dev/null || groupdel "$account"

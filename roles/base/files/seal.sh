@@ -20,7 +20,7 @@ files() {
 }
 
 accounts() {
-    getent passwd dagfleet dagfleet-docker haproxy postgres
+    getent passwd dagfleet dagfleet-docker docker-registry haproxy postgres
     getent group dagfleet docker haproxy postgres
     id haproxy
 }
@@ -54,7 +54,7 @@ databases() {
 
 {
     files
-    dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' age docker.io docker-ce haproxy nftables pgbouncer postgresql
+    dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' age docker.io docker-ce docker-registry haproxy nftables pgbouncer postgresql
     accounts
     units
     nft --stateless list table inet dagfleet

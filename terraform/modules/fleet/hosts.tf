@@ -6,6 +6,7 @@ variable "hosts" {
     - ssh.port: Port of sshd.
     - ssh.key: Private key, relative to fleet.yml; without it SSH's own settings and agent decide.
     - docker: `engine`: locations and runs are containers; `none`: they are bare processes.
+    - python: Its python3, where locations are bare processes: their wheels are for it; 3.11 when absent.
     - docker_port: Port of the Docker endpoint (mutual TLS).
     - mesh.port: Port that HAProxy listens on for mutual TLS.
     - max_runs: How many run containers this host takes at once; no limit when absent.
@@ -21,6 +22,7 @@ variable "hosts" {
       key  = optional(string)
     }), {})
     docker      = optional(string, "engine")
+    python      = optional(string)
     docker_port = optional(number, 2376)
     mesh        = optional(object({ port = optional(number, 4443) }), {})
     max_runs    = optional(number)
@@ -98,6 +100,21 @@ variable "hosts" {
     condition = alltrue([for host in var.hosts : contains(["engine", "none"], host.docker)])
     error_message = join("\n", [
       for name, host in var.hosts : "hosts.${name}.docker: must be engine or none; this is text" if !contains(["engine", "none"], host.docker)
+    ])
+  }
+  validation {
+    condition = alltrue([for host in var.hosts : contains(["3.11", "3.12", "3.13"], host.python == null ? "3.11" : host.python)])
+    error_message = join("\n", [
+      for name, host in var.hosts : "hosts.${name}.python: must be 3.11 or 3.12 or 3.13; this is text"
+      if !contains(["3.11", "3.12", "3.13"], host.python == null ? "3.11" : host.python)
+    ])
+  }
+  validation {
+    condition = !anytrue([for host in var.hosts : host.docker != "none" && host.python != null])
+    error_message = join("\n", [
+      for name, host in var.hosts :
+      "hosts.${name}.python: is for bare processes, but this host runs Docker, whose images bring their own; take it out"
+      if host.docker != "none" && host.python != null
     ])
   }
   validation {

@@ -17,7 +17,7 @@ output "contract" {
             docker_port = host.docker_port
             mesh        = host.mesh
           },
-          { for key in ["max_runs", "cpus", "memory"] : key => host[key] if host[key] != null },
+          { for key in ["python", "max_runs", "cpus", "memory"] : key => host[key] if host[key] != null },
           length(host.labels) == 0 ? {} : { labels = host.labels }
         )
       }

@@ -64,10 +64,19 @@ class Mesh:
 
     @contextmanager
     def connection(
-        self, host: str, port: str, identity: str | None, *, name: str | None = None, **kwargs: str
+        self,
+        host: str,
+        port: str,
+        identity: str | None,
+        *,
+        name: str | None = None,
+        protocol: str | None = None,
+        **kwargs: str,
     ) -> Iterator[ssl.SSLSocket]:
-        """Open a TLS connection to a host's port, as `identity`, for the server name `name`."""
+        """Open a TLS connection to a host's port, as `identity`, for the server name or the protocol."""
         context = self.tls(identity, **kwargs)
+        if protocol:
+            context.set_alpn_protocols([protocol])
         with (
             socket.create_connection((ADDRESSES[host], self.ports[port]), timeout=5) as plain,
             context.wrap_socket(plain, server_hostname=name) as connection,
@@ -287,7 +296,7 @@ def _start_haproxy(directory: Path, host: str) -> "subprocess.Popen[bytes]":
 
 def start_code_server(port: int, directory: Path) -> "subprocess.Popen[bytes]":
     home = directory / f"dagster-{port}"
-    home.mkdir()
+    home.mkdir(parents=True)
     with (home / "log").open("wb") as log:
         return subprocess.Popen(
             [

@@ -1,8 +1,7 @@
 """A code server is exchanged for the one in its other slot, through both HAProxies, while calls go on."""
 
-import importlib.machinery
-import importlib.util
-import subprocess
+import importlib
+import shutil
 import sys
 import threading
 import time
@@ -17,7 +16,8 @@ from dagster._grpc.client import DagsterGrpcClient
 
 from tests.component.mesh.conftest import ADDRESSES, ROOT, Mesh, end, running_mesh, start_code_server
 
-SCRIPT = ROOT / "roles/code_server/files/lib/code-server"
+SETTINGS = 4
+LIBRARY = ROOT / "roles/code_server/files/lib"
 
 
 @dataclass
@@ -36,19 +36,18 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
 
 
 @pytest.fixture
-def script(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script of role code_server, whose HAProxy is beta's."""
-    monkeypatch.setenv("CODE_SERVER_ROOT", str(mesh.directory))
-    monkeypatch.setenv("CODE_SERVER_ADMIN_SOCKET", str(mesh.directory / "beta.sock"))
-    loader = importlib.machinery.SourceFileLoader("code_server", str(SCRIPT))
-    spec = importlib.util.spec_from_loader("code_server", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
+def slots(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """How the script of role code_server switches; its HAProxy is beta's."""
+    monkeypatch.syspath_prepend(LIBRARY)
+    # What lies there is copied to hosts.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    module = importlib.import_module("code_servers.slots")
+    monkeypatch.setattr(module, "SLOTS", mesh.slots)
+    monkeypatch.setattr(module, "ADMIN_SOCKET", mesh.directory / "beta.sock")
     return module
 
 
-def test_an_exchange_loses_no_call(mesh: Mesh, script: ModuleType) -> None:
+def test_an_exchange_loses_no_call(mesh: Mesh, slots: ModuleType) -> None:
     blue_port = mesh.ports["code-beta"]
     started = start_code_server(blue_port + 1, mesh.directory)
     try:
@@ -56,11 +55,12 @@ def test_an_exchange_loses_no_call(mesh: Mesh, script: ModuleType) -> None:
         blue = _eventual_id("127.0.0.1", blue_port)
         with _constant_calls(mesh) as calls:
             _wait_for(lambda: calls.answers[-20:] == [blue] * 20)
-            script.write_slots({"etl": "green"})
-            script.tell_haproxy("etl", "green")
+            slots.switch_to("etl", "green")
             _wait_for(lambda: calls.answers[-1] == green)
-            shut_down = script.SHUT_DOWN.replace(f":{script.PORT}'", f":{blue_port}'")
-            subprocess.run([sys.executable, "-c", shut_down], check=True, timeout=20)
+            calls_to = importlib.import_module("code_servers.calls")
+            with calls_to.here(blue_port) as server:
+                assert calls_to.server_id(server) == blue
+                calls_to.shut_down(server)
             assert mesh.code_servers["beta"].wait(timeout=20) == 0
             seen = len(calls.answers)
             _wait_for(lambda: len(calls.answers) > seen + 20)
@@ -71,10 +71,47 @@ def test_an_exchange_loses_no_call(mesh: Mesh, script: ModuleType) -> None:
         end(started)
 
 
-def test_a_haproxy_that_does_not_know_the_map_is_not_switched(mesh: Mesh, script: ModuleType) -> None:
-    script.SLOTS = str(mesh.directory / "another.map")
-    with pytest.raises(script.Failed, match=r"HAProxy cannot switch: .*; bring its configuration up to date"):
-        script.tell_haproxy("etl", "green")
+def test_who_waits_for_its_turn_can_be_asked_by_the_gateway_alone(mesh: Mesh, slots: ModuleType) -> None:
+    slots.switch_to("etl", "green")
+    port = mesh.ports["code-beta"]
+    waiting = start_code_server(port, mesh.directory / "waiting")
+    try:
+        _eventual_id("127.0.0.1", port)
+        assert _introduced(mesh, "etl") == ["defs"]
+        with pytest.raises(slots.Failed, match="the mesh ended the connection"):
+            _introduced(mesh, "etl", identity="beta")
+        assert mesh.greeting("beta", "gateway", None, protocol="etl.next.grpc.dagfleet")[3] == SETTINGS
+        for identity in ("beta", None):
+            assert mesh.greeting("beta", identity, None, protocol="etl.next.grpc.dagfleet") == b""
+        assert mesh.greeting("beta", "gateway", "etl.next.grpc.dagfleet") == b""
+    finally:
+        end(waiting)
+    # It is another one than the one that serves, and here nobody is that.
+    for location in ("etl", "other"):
+        with pytest.raises(slots.Failed, match="the mesh ended the connection"):
+            _introduced(mesh, location)
+
+
+def test_a_haproxy_that_does_not_know_the_map_is_not_switched(
+    mesh: Mesh, slots: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "SLOTS", mesh.directory / "another.map")
+    with pytest.raises(slots.Failed, match=r"HAProxy cannot switch: .*; bring its configuration up to date"):
+        slots.tell_haproxy("etl", "green")
+
+
+def _introduced(mesh: Mesh, location: str, *, identity: str = "gateway") -> list[str]:
+    """Ask beta's waiting server as a deploy does."""
+    pki = mesh.directory / f"pki-of-{identity}"
+    if not pki.exists():
+        pki.mkdir()
+        shutil.copy(mesh.directory / "pki/mesh-ca.crt", pki)
+        for name in ("pem", "pem.key"):
+            shutil.copy(mesh.directory / f"pki/{identity}.{name}", pki / f"gateway.{name}")
+    calls = importlib.import_module("code_servers.calls")
+    with calls.beside(location, "beta", f"{ADDRESSES['beta']}:{mesh.ports['mesh']}", pki) as server:
+        found: list[str] = calls.repositories(server)
+    return found
 
 
 @contextmanager

@@ -83,6 +83,8 @@ MISTAKES: dict[str, dict[str, Any]] = {
             **TWO,
             "gamma": host(address="10.0.1.3", max_runs=0, cpus=0, memory="64 GB"),
             "delta": host(address="10.0.1.4", docker="none", max_runs=3),
+            "one": host(address="10.0.1.6", python="3.13"),
+            "two": host(address="10.0.1.7", docker="none", python="3.9"),
             "eta": host(address="10.0.1.5", docker="podman", ssh={"user": "", "key": ""}),
         }
     },

@@ -33,6 +33,12 @@ BAD = {
     "hanging": "import time; time.sleep(600)\n",
 }
 DEFINITIONS = (ROOT / "tests/component/mesh/definitions.py").read_text()
+# There is no systemd here: what it would do beside the script is done within it; or later, so not at all.
+RETIRER = """#!/bin/sh
+[ -z "$LINGER" ] || exit 0
+while [ "${1#--}" != "$1" ]; do shift; done
+exec "$@"
+"""
 # Ends whoever calls it (the script), before or after it has done the n-th of some command.
 KILLER = """#!/bin/sh
 if [ "$1" = "$KILL_AT" ]; then
@@ -85,6 +91,11 @@ class Host:
     port: int
     front: int
 
+    @property
+    def library(self) -> Path:
+        """Where the script is, as on a host."""
+        return self.root / "usr/local/lib/dagfleet"
+
     def want(self, image: str, **changes: Any) -> None:
         """Write what the role writes."""
         specification = {
@@ -93,9 +104,10 @@ class Host:
             "environment": {"PLAIN": "plain $text"},
             "extra_hosts": {"db.mesh": "127.0.0.1"},
             "image": image,
+            "keep": 5,
             "keep_days": 30,
-            "keep_images": 5,
             "launcher": "",
+            "linger_seconds": 600,
             "network": "bridge",
             "port": self.port,
             "pull": False,
@@ -116,7 +128,7 @@ class Host:
     def script(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `code-server`; what it calls as docker may end it."""
         return subprocess.run(
-            ["/usr/bin/python3", str(LIBRARY / "code-server"), *arguments],
+            ["/usr/bin/python3", str(self.library / "code-server"), *arguments],
             env=os.environ | {
                 "CODE_SERVER_ROOT": str(self.root),
                 "CODE_SERVER_ADMIN_SOCKET": str(self.root / "haproxy.sock"),
@@ -144,6 +156,22 @@ class Host:
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         return dict(line.split() for line in listed.stdout.splitlines())
+
+    @contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Leave no room where the script keeps its files; what is written there meanwhile is gone then."""
+        files = self.root / "etc/dagfleet"
+        full = self.root / "full"
+        shutil.copytree(files, full)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "full", str(files)], check=True)
+        try:
+            shutil.copytree(full, files, dirs_exist_ok=True)
+            with suppress(OSError), (files / "filler").open("wb", buffering=0) as filler:
+                while True:
+                    filler.write(b"x" * 4096)
+            yield
+        finally:
+            subprocess.run(["umount", str(files)], check=True)
 
     def serves(self, image: str) -> bool:
         """Tell whether one container is left, of this image."""
@@ -175,16 +203,17 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
     host = Host(tmp_path, *_ports())
-    library = tmp_path / "usr/local/lib/dagfleet"
     for folder in ("etc/dagfleet/code-servers", f"etc/dagfleet/locations/{LOCATION}", "bin"):
         (tmp_path / folder).mkdir(parents=True)
-    library.mkdir(parents=True)
-    shutil.copy(LIBRARY / "with-secrets", library)
+    shutil.copytree(LIBRARY, host.library, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / f"etc/dagfleet/locations/{LOCATION}/environment").write_text("SECRET='of the location'\n")
     (tmp_path / "etc/dagfleet/slots.map").touch()
     killer = tmp_path / "bin/docker"
     killer.write_text(KILLER.format(docker=shutil.which("docker")))
     killer.chmod(0o755)
+    retirer = tmp_path / "bin/systemd-run"
+    retirer.write_text(RETIRER)
+    retirer.chmod(0o755)
     haproxy = _haproxy(host)
     try:
         yield host

@@ -1,7 +1,8 @@
 """Bring a small fleet to what the plays make of it, by Ansible alone; print how many tasks changed something.
 
 usage: apply.py DIRECTORY HOST... [--release REF]
-DIRECTORY has Molecule's ssh_key and known_hosts, REF is a commit whose roles and plays are used.
+DIRECTORY has Molecule's ssh_key and known_hosts. REF is a commit whose roles, plays, package and images
+are used instead of today's.
 """
 
 import json
@@ -12,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dagfleet.paths import bundle
+from dagfleet.paths import bundle, cache
 
 HERE = Path(__file__).resolve().parent
 ADDRESSES = {"alpha": "10.213.12.10", "beta": "10.213.12.11", "gamma": "10.213.12.12"}
@@ -28,12 +29,12 @@ def main(directory: Path, hosts: list[str], release: str | None = None) -> None:
     shutil.copy(directory / "ssh_key", folder / "ssh_key")
     shutil.copy(directory / "known_hosts", state / "known_hosts")
     (folder / "fleet.yml").write_text(json.dumps(fleet(hosts)))
-    root = bundle() if release is None else earlier(release, directory / f"release-{release}")
+    root = bundle() if release is None else earlier(release, directory / "previous")
     changed = play(root, folder, "certificates")
     wanted = {host: variables["mesh_certificates"] for host, variables in inventory(root, folder).items()}
-    script("sign.py", str(state / "pki"), stdin=json.dumps(wanted))
+    script(root, "sign.py", str(state / "pki"), stdin=json.dumps(wanted))
     changed += play(root, folder, "hosts")
-    images(hosts)
+    images(root, hosts)
     changed += play(root, folder, "services") + play(root, folder, "record")
     print(changed)
 
@@ -65,10 +66,14 @@ def fleet(hosts: list[str]) -> dict[str, object]:
 
 def earlier(release: str, root: Path) -> Path:
     """Return the repository as it was at a commit."""
-    if not root.exists():
-        root.mkdir(parents=True)
-        archive = subprocess.run(["git", "archive", release], cwd=bundle(), capture_output=True, check=True)
-        subprocess.run(["tar", "--extract", "--directory", str(root)], input=archive.stdout, check=True)
+    packed = subprocess.run(["git", "archive", release], cwd=bundle(), capture_output=True, check=False)
+    if packed.returncode:
+        sys.exit(
+            f"This clone has no commit {release}, the release to upgrade from: fetch the whole history "
+            "(git fetch --unshallow), or name another one in DAGFLEET_PREVIOUS."
+        )
+    root.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["tar", "--extract", "--directory", str(root)], input=packed.stdout, check=True)
     return root
 
 
@@ -88,32 +93,39 @@ def inventory(root: Path, folder: Path) -> dict[str, dict[str, list[dict[str, ob
 
 
 def ansible(root: Path, tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     return subprocess.run(
         [str(Path(sys.executable).with_name(tool)), *map(str, arguments)],
         cwd=root,
-        env={**kept, "ANSIBLE_CONFIG": str(root / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "SECRET": SECRET},
+        env={**environment(root), "ANSIBLE_CONFIG": str(root / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def images(hosts: list[str]) -> None:
+def environment(root: Path) -> dict[str, str]:
+    """Return the variables with which Python finds that repository's own package first."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    return {**kept, "PYTHONPATH": str(root / "provision"), "DAGFLEET_CACHE": str(cache()), "SECRET": SECRET}
+
+
+def images(root: Path, hosts: list[str]) -> None:
     """Give each host's Docker the images that it lacks."""
-    control = script("seed.py", "--name")
+    control = script(root, "seed.py", "--name")
     for host in hosts:
         machine = f"dagfleet-molecule-fleet-{host}"
         image, *folder = [control] if host == "alpha" else [IMAGE, str(HERE.parent / "location"), IMAGE]
         there = ["docker", "exec", machine, "docker", "image", "inspect", image]
         if subprocess.run(there, capture_output=True, check=False).returncode:
-            script("seed.py", machine, *folder)
+            script(root, "seed.py", machine, *folder)
 
 
-def script(name: str, *arguments: str, stdin: str = "") -> str:
-    """Run a script of the folder above; return the last line that it prints."""
-    command = [sys.executable, str(HERE.parent / name), *arguments]
-    done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, text=True, check=True)
+def script(root: Path, name: str, *arguments: str, stdin: str = "") -> str:
+    """Run a script of the repository's scenarios; return the last line that it prints."""
+    command = [sys.executable, str(root / "tests" / "molecule" / name), *arguments]
+    done = subprocess.run(
+        command, input=stdin, stdout=subprocess.PIPE, text=True, check=True, env=environment(root)
+    )
     return (done.stdout.splitlines() or [""])[-1]
 
 

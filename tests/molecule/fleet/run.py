@@ -1,21 +1,53 @@
-"""Run a job as somebody in the web UI does, on each host of a location; print hosts and how the runs ended.
+"""Run jobs as somebody in the web UI does.
 
-usage: run.py DIRECTORY
+usage: run.py DIRECTORY               a short job on each of the location's hosts; prints how the runs ended
+       run.py DIRECTORY start         a long one on the first host; prints its id once it works
+       run.py DIRECTORY end RUN_ID    waits for its end; prints how it ended
 """
 
 import sys
+import time
 from pathlib import Path
 
 from dagfleet.control.connect import plane
-from dagfleet.control.plane import JobSelector
+from dagfleet.control.plane import JobSelector, Plane
 from dagfleet.fleet import load_fleet
 from dagfleet.secrets import Secrets
 
-if __name__ == "__main__":
-    fleet_file = load_fleet(Path(sys.argv[1]) / "fleet" / "fleet.yml")
-    job = JobSelector(location="measuring", job="check_environment", repository="__repository__")
+SECONDS = 180
+
+
+def main(directory: str, action: str = "", run_id: str = "") -> None:
+    """Do what is asked, and print the answer."""
+    fleet_file = load_fleet(Path(directory) / "fleet" / "fleet.yml")
+    hosts = fleet_file.fleet.locations["measuring"].hosts
     with plane(fleet_file, Secrets(fleet_file).resolve("users")) as control:
-        for host in fleet_file.fleet.locations["measuring"].hosts:
-            run_id = control.launch(job, tags={"multihost/host": host})
-            state = control.finished(run_id, timeout=180)
-            print(host, state.status)
+        match action:
+            case "start":
+                print(working(control, launched(control, "long_job", hosts[0])))
+            case "end":
+                print(control.finished(run_id, timeout=SECONDS).status)
+            case _:
+                for host in hosts:
+                    run = launched(control, "check_environment", host)
+                    print(host, control.finished(run, timeout=SECONDS).status)
+
+
+def launched(control: Plane, job: str, host: str) -> str:
+    """Launch a job on a host and return the run's id."""
+    selector = JobSelector(location="measuring", job=job, repository="__repository__")
+    return control.launch(selector, tags={"multihost/host": host})
+
+
+def working(control: Plane, run_id: str) -> str:
+    """Wait until the run works and return its id."""
+    deadline = time.monotonic() + SECONDS
+    while (status := control.run(run_id).status) != "STARTED":
+        if time.monotonic() > deadline:
+            sys.exit(f"the run is {status} after {SECONDS} s")
+        time.sleep(0.5)
+    return run_id
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

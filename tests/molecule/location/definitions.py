@@ -1,7 +1,10 @@
 import os
 import time
+from pathlib import Path
 
 import dagster as dg
+
+GO_ON = Path("/var/lib/dagfleet/dagster_home/go-on")
 
 
 @dg.op
@@ -20,8 +23,10 @@ def check_environment() -> None:
 
 @dg.op
 def wait() -> None:
-    """Outlast whatever restarts the code server."""
-    time.sleep(600)
+    """Outlast whatever exchanges the code server, until somebody says so."""
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline and not GO_ON.exists():
+        time.sleep(0.2)
 
 
 @dg.job(executor_def=dg.in_process_executor)

@@ -81,7 +81,7 @@ def test_each_part_is_looked_for_where_it_runs(fleet_yml: str) -> None:
     file = load_fleet(Path(fleet_yml))
     [etl], [reporting], [web] = (sources(file, part) for part in ("etl", "reporting", "web"))
     assert (etl.host, etl.container) == ("beta", "dagfleet-location-etl")
-    assert (reporting.host, reporting.unit) == ("delta", "dagfleet-location-reporting.service")
+    assert (reporting.host, reporting.unit) == ("delta", "dagfleet-location-reporting@*.service")
     assert (web.host, web.container) == ("alpha", "dagfleet-web")
     assert etl.command(lines=5, follow=True) == [
         "docker",

@@ -18,7 +18,7 @@ from dagfleet.control.queueing import Pause
 from dagfleet.derive.certificates import CertificateSpec
 from dagfleet.errors import UnreachableError
 from dagfleet.fleet import parse_fleet
-from dagfleet.fleet.model import Fleet
+from dagfleet.fleet.model import Fleet, Registry
 from dagfleet.phases.planning import HostPlan, Plan
 from dagfleet.pki import Authorities
 from dagfleet.probe.findings import examine
@@ -194,6 +194,26 @@ def test_status_names_a_failed_unit(fleet: Fleet, screen: io.StringIO) -> None:
     status_page.print_page(seen, Terminal(screen))
     assert "haproxy.service failed; journalctl -u haproxy.service" in screen.getvalue()
     assert not seen.well
+
+
+@pytest.mark.parametrize(
+    ("units", "well", "said"),
+    [
+        ({"dagfleet-registry.service": "active"}, True, "ok      dagster.example.com:5000"),
+        ({"dagfleet-registry.service": "inactive"}, False, "fix     dagfleet-registry.service is inactive"),
+        ({}, False, "fix     dagfleet-registry.service is not there"),
+    ],
+)
+def test_status_tells_whether_the_registry_runs(
+    fleet: Fleet, screen: io.StringIO, units: dict[str, str], well: bool, said: str
+) -> None:
+    seen = observed(fleet.model_copy(update={"registry": Registry(users="secret://ci")}), plane())
+    reports = {**seen.hosts.reports, "alpha": replace(seen.hosts.reports["alpha"], units=units)}
+    seen = replace(seen, hosts=replace(seen.hosts, reports=reports))
+    status_page.print_page(seen, Terminal(screen))
+    [line] = [line for line in screen.getvalue().splitlines() if line.startswith("  registry")]
+    assert said in line
+    assert seen.well is well
 
 
 def test_status_says_the_same_as_json(fleet: Fleet, screen: io.StringIO) -> None:

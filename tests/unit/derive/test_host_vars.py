@@ -215,7 +215,7 @@ def test_no_secret_is_resolved_only_named() -> None:
     found = {str(value) for value in secret_values(variables("alpha"))}
     assert found == {
         "{{ lookup('dagfleet_secret', 'postgres_password') }}",
-        "{{ lookup('dagfleet_secret', 'web_users', web_users=true) }}",
+        "{{ lookup('dagfleet_secret', 'web_users', logins=true) }}",
     }
 
 

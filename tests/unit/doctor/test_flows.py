@@ -77,3 +77,15 @@ def test_a_standby_is_a_flow_of_its_own() -> None:
         ("beta", "postgresql@*-dagfleet.service"),
         ("alpha", "dagfleet-fence.service"),
     ]
+
+
+def test_each_host_with_docker_pulls_from_the_fleets_registry_by_its_own_flow() -> None:
+    text = FLEET.replace("secrets: {", "registry: {users: secret://web_users}\nsecrets: {")
+    images = [flow for flow in flows(parse_fleet(text, name="fleet.yml")) if flow.title.startswith("images")]
+    assert [flow.title for flow in images] == ["images on alpha", "images on beta"]
+    asked = images[1].hops[-1]
+    assert asked.host == "beta"
+    assert asked.title == "mesh beta -> dagster.example.com:5000"
+    assert (asked.question["address"], asked.question["name"]) == ("dagster.example.com",) * 2
+    assert asked.question["certificate"] == "/etc/dagfleet/pki/mesh-client.pem"
+    assert images[0].hops[1].key == images[1].hops[1].key

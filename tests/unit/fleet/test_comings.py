@@ -36,6 +36,23 @@ def test_a_new_host_is_entered_as_the_control_host_is(file: FleetFile) -> None:
     assert file.path.read_text() == TEXT, "nothing is written yet"
 
 
+def test_a_new_host_for_processes_says_its_python(file: FleetFile) -> None:
+    text, fleet_file = coming(
+        file,
+        TEXT,
+        "gamma",
+        address="10.0.1.3",
+        ssh={},
+        process=True,
+        python="3.13",
+    )
+    assert fleet_file.fleet.hosts["gamma"].python == "3.13"
+    assert "docker: none, python: '3.13'" in text
+    with pytest.raises(FleetFileError) as refused:
+        coming(file, TEXT, "gamma", address="10.0.1.3", ssh={}, python="3.13")
+    assert "this host runs Docker" in refused.value.problems[0].fact
+
+
 @pytest.mark.parametrize(
     ("name", "more", "said"),
     [

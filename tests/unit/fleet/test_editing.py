@@ -5,7 +5,7 @@ import difflib
 import pytest
 from dagfleet.errors import ConfigurationError
 from dagfleet.fleet import parse_fleet
-from dagfleet.fleet.editing import with_control, with_host, with_image, without_host
+from dagfleet.fleet.editing import with_control, with_host, with_image, with_values, without_host
 
 BLOCK = """\
 # The fleet of the weather team.
@@ -174,3 +174,20 @@ def test_a_control_host_behind_an_alias_is_not_guessed_at() -> None:
     before = BLOCK.replace("host: alpha", "host: &one alpha").replace("- beta", "- *one")
     with pytest.raises(ConfigurationError, match="cannot make beta the control host by itself"):
         with_control(before, "beta")
+
+
+@pytest.mark.parametrize("text", [BLOCK, FLOW], ids=["block", "flow"])
+def test_another_dagster_changes_its_value_and_those_named_with_it(text: str) -> None:
+    after = with_values(text, {("dagster", "version"): "1.12.22", ("locations", "etl", "image"): "etl:2"})
+    lines = changed(text, after)
+    assert [line for line in lines if "1.12.22" in line] == ['+dagster: {version: "1.12.22"}']
+    assert len(lines) == 4
+    assert parse_fleet(after, name="fleet.yml").locations["etl"].image == "etl:2"
+
+
+def test_a_version_without_quotes_gets_none() -> None:
+    text = BLOCK.replace('{version: "1.13.27"}', "\n  version: 1.13.27  # the newest")
+    after = with_values(text, {("dagster", "version"): "1.12.22"})
+    assert changed(text, after) == [
+        "-  version: 1.13.27  # the newest", "+  version: 1.12.22  # the newest"
+    ]  # fmt: skip

@@ -122,6 +122,43 @@ def test_max_runs_counts_containers_only() -> None:
     assert "docker: none" in problems_with(hosts=hosts, locations=None)["hosts.delta.max_runs"]
 
 
+def test_python_is_said_of_hosts_without_docker_only() -> None:
+    hosts = 'hosts: {alpha: {address: 10.0.1.1, python: "3.13"}}'
+    assert problems_with(hosts=hosts, locations=None) == {
+        "hosts.alpha.python": "is for bare processes, but this host runs Docker, whose images bring their "
+        "own; take it out"
+    }
+
+
+def test_a_pool_of_processes_has_one_python() -> None:
+    hosts = """
+        hosts:
+          alpha: {address: 10.0.1.1}
+          delta: {address: 10.0.1.4, docker: none}
+          epsilon: {address: 10.0.1.5, docker: none, python: "3.13"}
+          zeta: {address: 10.0.1.6, docker: none, python: "3.11"}
+        """
+    pool = {"image": "", "requirements": "[./etl]"}
+    assert problems_with(hosts=hosts, locations=location(hosts="[delta, epsilon]", **pool)) == {
+        "locations.etl.hosts": "mixes hosts with Python 3.11 and 3.13; use one, or two locations"
+    }
+    assert problems_with(hosts=hosts, locations=location(hosts="[delta, zeta]", **pool)) == {}
+
+
+@pytest.mark.parametrize(
+    ("python", "said"),
+    [
+        ("3.13", 'is a number to YAML; write it in quotes, such as "3.13"'),
+        ('"3.10"', "must be 3.11 or 3.12 or 3.13; this is text"),
+        ('"3.13.5"', "must be 3.11 or 3.12 or 3.13; this is text"),
+    ],
+)
+def test_python_is_a_release_that_processes_can_use(python: str, said: str) -> None:
+    delta = f"{{address: 10.0.1.4, docker: none, python: {python}}}"
+    hosts = f"hosts: {{alpha: {{address: 10.0.1.1}}, delta: {delta}}}"
+    assert problems_with(hosts=hosts, locations=None) == {"hosts.delta.python": said}
+
+
 def test_docker_networks_are_apart_and_away_from_hosts() -> None:
     assert problems_with(docker="docker: {run_subnet: 172.31.251.0/25}") == {
         "docker.run_subnet": "172.31.251.0/25 overlaps the other Docker network; choose another"

@@ -89,7 +89,8 @@ def test_an_environment_value_that_is_no_text_needs_quotes(value: str) -> None:
 @pytest.mark.parametrize("dagster", ["1.13.28", "1.12.0"])
 def test_a_dagster_without_a_lock_is_refused_with_what_is_supported(dagster: str) -> None:
     assert problems_with(dagster=f'dagster: {{version: "{dagster}"}}') == {
-        "dagster.version": f'this Dagfleet sets up Dagster "1.13.27", not "{dagster}"; write "1.13.27"'
+        "dagster.version": f'this Dagfleet sets up Dagster "1.12.22" or "1.13.27", not "{dagster}"; '
+        'write "1.12.22" or "1.13.27"'
     }
 
 

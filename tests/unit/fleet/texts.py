@@ -25,6 +25,14 @@ SECTIONS = {
     "secrets": "secrets: {web_users: {generated: {users: [demo]}}, warehouse: {env: WAREHOUSE}}",
 }
 
+SECRETS_WITH_CI = """
+secrets:
+  web_users: {generated: {users: [demo]}}
+  warehouse: {env: WAREHOUSE}
+  ci: {generated: {users: [ci]}}
+  text: {generated: true}
+"""
+
 
 def fleet_text(**sections: str | None) -> str:
     """Return the file with `sections` replaced, added, or (None) left out."""

@@ -87,6 +87,16 @@ def test_changed_sources_or_lock_are_another_release(fleet_file: FleetFile, file
     assert artifacts(fleet_file).process_releases["reporting"].digest != before
 
 
+def test_another_python_is_another_release(fleet_file: FleetFile) -> None:
+    before = artifacts(fleet_file).process_releases["reporting"].digest
+
+    same = changed(fleet_file, "docker: none", 'docker: none, python: "3.11"')
+    assert artifacts(same).process_releases["reporting"].digest == before
+
+    other = changed(same, '"3.11"', '"3.13"')
+    assert artifacts(other).process_releases["reporting"].digest != before
+
+
 @pytest.mark.parametrize(
     "file", ["reporting/__pycache__/defs.pyc", "build/lib/defs.py", "reporting.egg-info/PKG-INFO"]
 )

@@ -200,3 +200,11 @@ def test_hosts_of_terraform_are_in_the_inventory(tmp_path: Path) -> None:
 def test_other_yaml_inventories_still_work(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("web: {hosts: {one: {}}}\n")
     assert listing(tmp_path / "hosts.yml")["web"] == {"hosts": ["one"]}
+
+
+def test_what_an_upgrade_wants_is_an_inventory_of_its_own(folder: Path) -> None:
+    text = (folder / "fleet.yml").read_text()
+    (folder / "fleet.upgrade.yml").write_text(text.replace("etl:1", "etl:2"))
+    for name, image in (("fleet.yml", "etl:1"), ("fleet.upgrade.yml", "etl:2")):
+        beta = listing(folder / name)["_meta"]["hostvars"]["beta"]
+        assert [each["image"] for each in beta["code_server_locations"]] == [image]

@@ -1,11 +1,14 @@
 """When a deploy believes the web server, what it makes of a host's words, and where a rollback goes."""
 
+from dataclasses import replace
+
 import pytest
 from dagfleet.control.plane import LoadedLocation
 from dagfleet.control.session import WebError
 from dagfleet.errors import ConfigurationError, DagfleetError
-from dagfleet.phases.deploying import refused, shown
-from dagfleet.phases.releases import earlier
+from dagfleet.phases.code_servers import refused
+from dagfleet.phases.deploying import shown
+from dagfleet.phases.releases import earlier, version_in
 from dagfleet.probe.history import Release
 
 
@@ -69,8 +72,21 @@ def test_a_rollback_goes_to_the_last_release_with_another_image() -> None:
     assert earlier([*known, release(4, etl="etl:2", ml="ml:1")], "etl", "etl:2").number == 3
 
 
+def test_a_location_without_an_image_goes_back_to_the_last_other_digest() -> None:
+    known = [replace(release(number, etl="etl:1"), digests={"reporting": digest})
+             for number, digest in enumerate(("aa", "bb", "bb"), start=1)]  # fmt: skip
+    chosen = earlier(known, "reporting", "bb")
+    assert (chosen.number, version_in(chosen, "reporting")) == (1, "aa")
+
+
+def test_an_image_whose_name_stood_for_something_else_is_another_one() -> None:
+    known = [replace(release(number, etl="etl:1"), digests={"etl": digest})
+             for number, digest in enumerate(("sha256:aa", "sha256:bb"), start=1)]  # fmt: skip
+    assert earlier(known, "etl", "etl:1").number == 1
+
+
 def test_a_rollback_to_nowhere_says_so() -> None:
-    with pytest.raises(ConfigurationError, match="etl has had no other image than etl:1"):
+    with pytest.raises(ConfigurationError, match="etl has had no other version than etl:1"):
         earlier([release(1, etl="etl:1")], "etl", "etl:1")
-    with pytest.raises(ConfigurationError, match="release 7 has no image of etl on record"):
+    with pytest.raises(ConfigurationError, match="release 7 has no version of etl on record"):
         earlier([release(1, etl="etl:1")], "etl", "etl:1", number=7)

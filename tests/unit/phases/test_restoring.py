@@ -53,7 +53,7 @@ class Control:
 @pytest.fixture
 def control(monkeypatch: pytest.MonkeyPatch) -> Control:
     control = Control()
-    monkeypatch.setattr(restoring, "_backups", lambda _file: control)
+    monkeypatch.setattr(restoring, "backups_of", lambda _file: control)
     monkeypatch.setattr(restoring, "at_control", control.at)
     end: Callable[..., tuple[int, list[str]]] = lambda _file, _hosts: (4, ["delta"])  # noqa: E731
     monkeypatch.setattr(restoring, "end_runs_on", end)

@@ -1,8 +1,10 @@
 """What a revoked identity may hold open, by what it is for."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from dagfleet.fleet.model import Registry
 from dagfleet.phases.revoking import as_haproxy_says, flows
 from dagfleet.phases.work import Work
 from dagfleet.pki.register import Issued
@@ -39,6 +41,13 @@ def test_only_what_a_revoked_identity_could_open_is_ended(
     work: Work, labels: list[str], backends: list[str]
 ) -> None:
     assert flows(work, [issued(label) for label in labels]) == backends
+
+
+def test_a_hosts_certificate_may_have_opened_the_registry_where_there_is_one(work: Work) -> None:
+    with_registry = work.fleet.model_copy(update={"registry": Registry(users="secret://ci")})
+    work.fleet_file = replace(work.fleet_file, fleet=with_registry)
+    assert flows(work, [issued("beta/mesh-client")]) == ["database", "registry"]
+    assert flows(work, [issued("gone/mesh-client")]) == ["database", "dockerd", "location-.*", "registry"]
 
 
 @given(serial=st.integers(1, (1 << 159) - 1))

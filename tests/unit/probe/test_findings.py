@@ -43,16 +43,41 @@ def test_a_release_whose_haproxy_does_not_read_the_mesh_s_configuration_is_refus
     assert finding.mend == "use Debian 12 or 13, Ubuntu 22.04 or 24.04"
 
 
-@pytest.mark.parametrize(
-    ("distribution", "version", "has"), [("debian", "13", "3.13"), ("ubuntu", "24.04", "3.12")]
-)
-def test_a_location_that_runs_as_a_process_needs_the_python_that_its_wheels_are_for(
-    fleet: Fleet, distribution: str, version: str, has: str
-) -> None:
-    finding = only(fleet, "delta", distribution=distribution, version=version, pretty_name="It")
+def with_python(fleet: Fleet, python: str) -> Fleet:
+    delta = fleet.hosts["delta"].model_copy(update={"python": python})
+    return fleet.model_copy(update={"hosts": {**fleet.hosts, "delta": delta}})
+
+
+def test_a_location_that_runs_as_a_process_needs_the_python_that_its_wheels_are_for(fleet: Fleet) -> None:
+    finding = only(fleet, "delta", python="3.13")
     assert finding.level is Level.FIX
-    assert finding.fact == f"It has Python {has}, reporting needs 3.11 as a process"
-    assert "let delta run Docker" in finding.mend
+    assert finding.fact == "python3 is 3.13, the wheels of reporting are for 3.11"
+    assert finding.mend == 'set hosts.delta.python: "3.13" in fleet.yml'
+    assert found(with_python(fleet, "3.13"), "delta", python="3.13") == []
+    assert "for 3.13" in only(with_python(fleet, "3.13"), "delta", python="3.11").fact
+
+
+@pytest.mark.parametrize(
+    ("distribution", "version", "will_be"), [("debian", "13", "3.13"), ("ubuntu", "24.04", "3.12")]
+)
+def test_where_there_is_no_python_yet_the_distribution_says_which_it_will_be(
+    fleet: Fleet, distribution: str, version: str, will_be: str
+) -> None:
+    told = {"distribution": distribution, "version": version, "commands": frozenset({"sudo", "apt-get"})}
+    facts = [finding.fact for finding in found(fleet, "delta", **told)]
+    assert facts[0] == f"python3 is {will_be}, the wheels of reporting are for 3.11"
+    assert len(found(with_python(fleet, will_be), "delta", **told)) == 1
+
+
+def test_a_python_older_than_a_process_needs_is_refused(fleet: Fleet) -> None:
+    finding = only(fleet, "delta", distribution="ubuntu", version="22.04", python="3.10")
+    assert finding.level is Level.FIX
+    assert finding.fact == "python3 is 3.10, as a process reporting needs one of 3.11, 3.12, 3.13"
+    assert "let delta run Docker" in (finding.mend or "")
+
+
+def test_a_host_with_docker_may_have_any_python(fleet: Fleet) -> None:
+    assert found(fleet, "beta", python="3.9") == []
 
 
 def test_other_distributions_are_refused_by_name(fleet: Fleet) -> None:
@@ -139,7 +164,7 @@ def test_a_locations_own_unit_holds_its_port(fleet: Fleet) -> None:
         location_port(fleet, "reporting"),
         "python3",
         address="127.0.0.1",
-        unit="dagfleet-location-reporting.service",
+        unit="dagfleet-location-reporting@green.service",
     )
     assert found(fleet, "delta", listeners=(own,)) == []
 

@@ -27,6 +27,8 @@ MemFree:         1000000 kB
 @@commands
 python3
 sudo
+@@python
+Python 3.11.2
 @@listening
 LISTEN 0 4096 0.0.0.0:4443 0.0.0.0:* users:(("nginx",pid=812,fd=6),("nginx",pid=813,fd=6))
 LISTEN 0 128 [::1]:6432 [::]:* users:(("pgbouncer",pid=901,fd=7))
@@ -79,6 +81,12 @@ def test_a_host_is_who_it_says() -> None:
     assert report.memory == 16384000 * 1024
     assert report.addresses == ("127.0.0.1", "10.0.1.2", "fe80::1")
     assert (report.cgroup, report.init, report.privilege) == ("v2", "systemd", Privilege.SUDO)
+
+
+def test_its_python_is_a_release_or_none_yet() -> None:
+    assert said().python == "3.11"
+    assert said(SAID.replace("Python 3.11.2", "Python 3.13.5")).python == "3.13"
+    assert said(SAID.replace("Python 3.11.2\n", "")).python is None
 
 
 def test_its_clock_is_compared_with_ours() -> None:

@@ -1,3 +1,4 @@
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def test_check_logs_in_once_for_what_a_host_is_and_whom_it_reaches(
     assert server.logins == met + 1
     assert list(result.reports) == ["beta"]
     assert [way.title for way in result.ways] == ["alpha:4443"]
+
+
+def test_a_host_says_which_python_processes_would_have(server: Running, to: To) -> None:
+    accept([to(server.port)])
+    version = subprocess.run(["/usr/bin/python3", "--version"], capture_output=True, text=True, check=True)
+    python = survey([to(server.port)]).reports["beta"].python
+    assert python
+    assert version.stdout.startswith(f"Python {python}.")
 
 
 def test_no_python_is_needed_on_the_host(tmp_path: Path, to: To) -> None:

@@ -11,7 +11,7 @@ SOURCES = (
     "provision/dagfleet",
     "launcher/dagster_multihost_launcher",
     "coordinator/clt_queued_run_coordinator",
-    "roles/backup/files/lib/backup",
+    "roles",
 )
 
 

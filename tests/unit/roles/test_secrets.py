@@ -10,7 +10,7 @@ import yaml
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
-SECRET = re.compile(r"password|passphrase|secret|token|private|web_users$|web_certificate$")
+SECRET = re.compile(r"password|passphrase|secret|token|private|(web|registry)_users$|web_certificate$")
 
 # What of a task is neither written anywhere nor shown.
 UNSEEN = {"name", "when", "register", "loop_control", "failed_when", "changed_when", "until", "notify"}

@@ -163,6 +163,23 @@ def test_a_diff_names_the_file_on_the_host_on_both_sides(tmp_path: Path) -> None
     assert f"--- before: {there}\n+++ after: {there}\n" in diff
 
 
+def test_of_a_playbook_with_tags_only_those_named_run(tmp_path: Path) -> None:
+    plays = [
+        {
+            "hosts": "all",
+            "gather_facts": False,
+            "tags": [tag],
+            "tasks": [{"ansible.builtin.include_tasks": "more.yml"}],
+        }
+        for tag in ("first", "second")
+    ]
+    (tmp_path / "more.yml").write_text(json.dumps([{"name": "Work", "ansible.builtin.command": "true"}]))
+    with bench(tmp_path) as made:
+        book = made.playbook(json.dumps(plays))
+        outcomes = [made.ansible("good").run(book, tags=tags) for tags in ((), ["second"])]
+    assert [len(outcome.hosts["good"].changes) for outcome in outcomes] == [2, 1]
+
+
 def test_a_host_that_falls_silent_is_given_up_after_45_seconds(tmp_path: Path) -> None:
     ssh, told = tmp_path / "ssh", tmp_path / "told"
     ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{told}\nexit 255\n')

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dagfleet.derive.docker_ssh import over_ssh
 from dagfleet.derive.ports import slot_ports
+from dagfleet.fleet.rules import REGISTRY_PORT
 from dagfleet.probe.findings.finding import Finding, Subject
 from dagfleet.probe.report import HostReport, Listener, Privilege
 
@@ -35,6 +36,9 @@ def needs(subject: Subject) -> Iterable[Need]:
         yield Need(fleet.control.web.port, "the web UI", "control.web.port")
         if fleet.control.web.acme_port:
             yield Need(80, "ACME's challenges", "control.web.acme_port")
+        if fleet.registry:
+            yield Need(fleet.registry.port, "the registry", "registry.port")
+            yield Need(REGISTRY_PORT, "the registry behind it", loopback=True)
         yield Need(WEB_SERVER_PORT, "the web server behind it", loopback=True)
     yield Need(DATABASE_PORT, "the database", loopback=True)
     for location in fleet.locations_on(name):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from dagfleet.fleet.versions import PYTHON as WANTED
+from dagfleet.fleet.versions import HOST_PYTHONS
 from dagfleet.probe.bootstrap import missing
 from dagfleet.probe.findings.finding import Finding, Subject
 from dagfleet.probe.report import Privilege
@@ -10,7 +10,7 @@ from dagfleet.probe.report import Privilege
 # Debian 11 is out of support since August 2026, and its HAProxy (2.2) cannot read what the mesh needs.
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 ARCHITECTURES = ("x86_64", "aarch64")
-# python3 of a distribution: what a location that runs as a process is installed into.
+# What python3 will be on a host that has none yet.
 PYTHON = {
     ("debian", "12"): "3.11",
     ("debian", "13"): "3.13",
@@ -47,14 +47,21 @@ def distribution(subject: Subject) -> Iterable[Finding]:
 
 
 def python(subject: Subject) -> Iterable[Finding]:
-    """Wheels of process locations are collected for one Python, and fit no other."""
-    report = subject.report
-    has = PYTHON.get((report.distribution, report.version), WANTED)
-    names = subject.fleet.locations_on(subject.name)
-    if names and not subject.fleet.hosts[subject.name].runs_docker and has != WANTED:
+    """Wheels of locations that run as processes are collected for one Python, and fit no other."""
+    report, wanted = subject.report, subject.fleet.hosts[subject.name].process_python
+    has = report.python or PYTHON.get((report.distribution, report.version), wanted)
+    names = ", ".join(subject.fleet.locations_on(subject.name))
+    if subject.runs_docker or not names or has == wanted:
+        return
+    if has in HOST_PYTHONS:
         yield subject.fix(
-            f"{report.pretty_name} has Python {has}, {', '.join(names)} needs {WANTED} as a process",
-            f"use Debian 12 there, or let {subject.name} run Docker: images bring their own Python",
+            f"python3 is {has}, the wheels of {names} are for {wanted}",
+            f'set hosts.{subject.name}.python: "{has}" in fleet.yml',
+        )
+    else:
+        yield subject.fix(
+            f"python3 is {has}, as a process {names} needs one of {', '.join(HOST_PYTHONS)}",
+            f"use Debian 12 or 13 or Ubuntu 24.04, or let {subject.name} run Docker: images bring their own",
         )
 
 

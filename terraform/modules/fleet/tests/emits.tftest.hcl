@@ -4,7 +4,7 @@ variables {
   hosts = {
     alpha = { address = "10.0.1.1", ssh = { user = "ops", port = 2222 } }
     beta  = { address = "10.0.1.2", max_runs = 20, labels = { gpu = "true" }, docker_port = 12376 }
-    delta = { address = "10.0.1.4", docker = "none" }
+    delta = { address = "10.0.1.4", docker = "none", python = "3.13" }
   }
 }
 
@@ -22,6 +22,10 @@ run "the_contract_is_versioned_and_says_no_more_than_was_said" {
   assert {
     condition     = output.contract.fleet.hosts.beta.max_runs == 20 && output.contract.fleet.hosts.beta.labels.gpu == "true"
     error_message = "beta lost what was said of it"
+  }
+  assert {
+    condition     = output.contract.fleet.hosts.delta.python == "3.13"
+    error_message = "delta is ${jsonencode(output.contract.fleet.hosts.delta)}"
   }
   assert {
     condition     = jsonencode(output.contract.fleet.control) == jsonencode({ host = "alpha", web = { hostname = "dagster.example.com", port = 443 } })

@@ -262,6 +262,30 @@ run "a_limit_of_containers_without_docker" {
   expect_failures = [var.hosts]
 }
 
+run "a_python_that_no_process_can_use" {
+  command = plan
+  variables {
+    hosts = { alpha = { address = "10.0.1.1" }, delta = { address = "10.0.1.4", docker = "none", python = "3.10" } }
+  }
+  expect_failures = [var.hosts]
+}
+
+run "a_python_of_nothing" {
+  command = plan
+  variables {
+    hosts = { alpha = { address = "10.0.1.1" }, delta = { address = "10.0.1.4", docker = "none", python = "" } }
+  }
+  expect_failures = [var.hosts]
+}
+
+run "a_python_where_docker_runs" {
+  command = plan
+  variables {
+    hosts = { alpha = { address = "10.0.1.1", python = "3.13" } }
+  }
+  expect_failures = [var.hosts]
+}
+
 run "no_cpus" {
   command = plan
   variables {
