@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dagfleet.derive.registry import pulled
 from dagfleet.errors import ConfigurationError, DagfleetError, UnreachableError
 from dagfleet.fleet.tested import PACKAGES, misfit
 from dagfleet.image.process import locked_packages
-from dagfleet.phases.deploying import PULL_SECONDS, asked
+from dagfleet.phases.bringing import PULL_SECONDS
+from dagfleet.phases.code_servers import asked
 from dagfleet.phases.images import build_releases, described, images_to_send, send
 from dagfleet.phases.work import Work
 from dagfleet.probe.survey import on_each
@@ -66,12 +68,12 @@ class Fit:
 
     def _pull(self, work: Work) -> None:
         fleet = self.wanted.fleet
-        if fleet.docker.images == "push":
-            return
         wanted = {image: fleet.locations[name].hosts for name, image in self.images.items()}
         if fleet.control.image:
             wanted[fleet.control.image] = (fleet.control.host,)
         for image, hosts in wanted.items():
+            if not pulled(fleet, image):
+                continue
             asked(work, hosts, f"fetch {shlex.quote(image)} {PULL_SECONDS}", PULL_SECONDS + 30)
 
 

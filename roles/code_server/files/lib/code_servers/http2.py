@@ -26,7 +26,7 @@ class Http2:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        self.http = H2Connection(H2Configuration(header_encoding="utf-8"))
+        self.http = H2Connection(H2Configuration(header_encoding=None))
         self.http.initiate_connection()
 
     def call(self, path: str, message: bytes = b"") -> bytes:
@@ -51,7 +51,7 @@ class Http2:
                     answer += event.data
                     self.http.acknowledge_received_data(event.flow_controlled_length, stream)
                 elif isinstance(event, TrailersReceived):
-                    said = dict(event.headers).get("grpc-message", "")
+                    said = dict(event.headers).get(b"grpc-message", b"").decode()
                 elif isinstance(event, (StreamEnded, StreamReset, ConnectionTerminated)):
                     ended = True
         if len(answer) < 5:
