@@ -97,6 +97,7 @@ class Takeover:
 
     def phases(self) -> "list[Phase]":
         """Return the phases of an apply of the new file, with those of a failover between them."""
+        from dagfleet.phases.admitting import Admit
         from dagfleet.phases.apply import PHASES
         from dagfleet.phases.certificates import Certificates
         from dagfleet.phases.failing_over import Begin, Finish, LeaveBehind, Promote, TakeOver
@@ -118,6 +119,8 @@ class Takeover:
                 phases += [LeaveBehind(self.silent), begin, revoke, *written]
                 # Runs that go on wait for it.
                 phases += [*([Promote(journal)] if journal.streams else []), phase]
+            elif isinstance(phase, Admit):
+                phases.append(Admit(any_dagster=True))
             elif isinstance(phase, Services) and not journal.streams:
                 phases += [phase if journal.moved else Services(variables={STARTED: False})]
                 phases += [TakeOver(journal, Restore(source))]

@@ -92,7 +92,7 @@ def test_the_old_host_is_refused_first_and_a_backup_comes_when_hosts_are_ready(
     doubled: FleetFile,
 ) -> None:
     assert order(takeover(doubled)) == [
-        "Lock", "Check", "LeaveBehind", "Begin", "RevokeHost", "WriteFleet", "Certificates", "Hosts",
+        "Lock", "Admit", "Check", "LeaveBehind", "Begin", "RevokeHost", "WriteFleet", "Certificates", "Hosts",
         "Images", "Services", "TakeOver", "Record", "Verify", "Rehearse", "EndConnections", "EndRuns",
         "Finish", "Done",
     ]  # fmt: skip
@@ -100,7 +100,7 @@ def test_the_old_host_is_refused_first_and_a_backup_comes_when_hosts_are_ready(
 
 def test_a_copy_of_the_database_is_opened_at_once_because_runs_wait_for_it(doubled: FleetFile) -> None:
     phases = order(takeover(doubled, journal=replace(JOURNAL, backup="", streams=True)))
-    assert phases[4:8] == ["RevokeHost", "WriteFleet", "Promote", "Certificates"]
+    assert phases[5:9] == ["RevokeHost", "WriteFleet", "Promote", "Certificates"]
     assert "TakeOver" not in phases
 
 
