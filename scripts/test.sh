@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH" PYTHONUNBUFFERED=1
 
 # Fleets of their own: the other ways to Docker, Terraform, disturbed applies, hosts that come, leave and die, backups,
-# a registry, another Dagster.
-fleets=(tests/e2e/test_{docker_access,terraform,apply_survives,host_life,backup,registry,upgrade}.py)
+# a registry, another Dagster, a failover.
+fleets=(tests/e2e/test_{docker_access,terraform,apply_survives,host_life,backup,registry,upgrade,failover}.py)
 suites=("$@")
 ((${#suites[@]})) || suites=(unit component older docker molecule e2e)
 

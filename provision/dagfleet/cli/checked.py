@@ -124,6 +124,8 @@ def role(fleet: "Fleet", name: str) -> str:
     """Return the one word that says what a host is for."""
     if name == fleet.control.host:
         return "control"
+    if name == fleet.control.standby:
+        return "standby"
     return "docker" if fleet.hosts[name].runs_docker else "process"
 
 

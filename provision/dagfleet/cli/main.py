@@ -17,6 +17,7 @@ from dagfleet.cli.config import config
 from dagfleet.cli.deploy import deploy, rollback
 from dagfleet.cli.destroy import destroy
 from dagfleet.cli.doctor import doctor
+from dagfleet.cli.failover import failover
 from dagfleet.cli.failure import guarded
 from dagfleet.cli.groups import Page
 from dagfleet.cli.history import history
@@ -50,6 +51,7 @@ class Root(Page):
             "certs",
             "image",
             "backup",
+            "failover",
             "history",
             "lock",
             "destroy",
@@ -102,6 +104,7 @@ for command in (
     certs,
     image,
     backup,
+    failover,
     history,
     lock,
     destroy,

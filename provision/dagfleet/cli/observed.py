@@ -23,7 +23,7 @@ from dagfleet.probe.findings.certificates import leaves
 from dagfleet.probe.report import HostReport
 from dagfleet.probe.survey import Survey, survey
 from dagfleet.probe.target import target
-from dagfleet.probe.units import count, size
+from dagfleet.probe.units import count, duration, size
 from dagfleet.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -211,6 +211,8 @@ def _host_line(observed: Observed, host: str) -> tuple[str, str]:
     if units := observed.sick_units.get(host):
         return "fix", f"{', '.join(units)} failed; journalctl -u {units[0]}"
     parts = [f"applied {_when(report)}"]
+    if host == observed.fleet.control.standby:
+        parts.insert(0, standing_by(report, datetime.now(UTC)))
     if pause := observed.drained.get(host):
         parts.insert(0, _drained(report, pause))
     if report.engine:
@@ -235,10 +237,24 @@ def _host_json(observed: Observed, host: str) -> dict[str, Any]:
         "units": dict(report.units),
         "disk_free_bytes": report.disk.free if report.disk else None,
         "certificate_days": _certificate_days(report),
+        "standby": dict(report.standby or {}) if host == observed.fleet.control.standby else None,
         "certificates_checked": report.certificates_checked,
         "drained": vars(pause) if (pause := observed.drained.get(host)) else None,
         "runs": _runs(report),
     }
+
+
+def standing_by(report: HostReport, now: datetime) -> str:
+    """Return how old what a standby would take over from is."""
+    known = report.standby or {}
+    replica, newest = known.get("replica"), known.get("newest")
+    if isinstance(replica, dict):
+        if not replica["streaming"]:
+            return f"its copy of PostgreSQL has not followed since {replica['last'] or 'it was made'}"
+        return f"its copy of PostgreSQL is {duration(replica['seconds_behind'] or 0.0)} behind"
+    if not isinstance(newest, dict):
+        return "has no backup to take over from yet"
+    return f"newest backup made {duration((now - datetime.fromisoformat(newest['at'])).total_seconds())} ago"
 
 
 def _runs(report: HostReport) -> int:

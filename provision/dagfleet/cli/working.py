@@ -26,6 +26,7 @@ def working(
 
     Without `secrets` none is asked for: nobody has to unlock a password manager to take things away.
     """
+    from dagfleet.phases.failover_journal import refuse_half_way
     from dagfleet.phases.work import Work
     from dagfleet.probe.connection import Connection
     from dagfleet.probe.lock import FleetLock
@@ -33,6 +34,8 @@ def working(
     from dagfleet.runner.log import Log
     from dagfleet.secrets import Secrets
 
+    if log != "failover":
+        refuse_half_way(fleet_file)
     known = Secrets(fleet_file)
     values = known.resolve_all() if secrets else {}
     mask = known.masker()

@@ -40,8 +40,9 @@ def certificates(fleet: Fleet) -> tuple[CertificateSpec, ...]:
         leaves.append(
             CertificateSpec(name="mesh-client", host=name, authority="mesh", common_name=name, usage="client")
         )
-        if name == fleet.control.host:
-            leaves.extend(_control(fleet))
+        # The standby's are its own, so that those of a control host that is gone can be refused.
+        if name in fleet.control_hosts:
+            leaves.extend(_control(fleet, name))
     if over_ssh(fleet):
         return tuple(leaf for leaf in leaves if leaf.authority != "docker")
     leaves.append(
@@ -67,8 +68,8 @@ def _server(host: str, address: str, authority: Literal["docker", "mesh"]) -> Ce
     )
 
 
-def _control(fleet: Fleet) -> tuple[CertificateSpec, ...]:
-    host, web = fleet.control.host, fleet.control.web
+def _control(fleet: Fleet, host: str) -> tuple[CertificateSpec, ...]:
+    web = fleet.control.web
     # Where people see another certificate, this one proves the web UI to the operator, by a name of its own.
     shown = (WEB_NAME,) if web.certificate else (web.hostname, *web.extra_names)
     names = dict.fromkeys((*shown, fleet.hosts[host].address))

@@ -51,8 +51,8 @@ def host_vars(fleet: Fleet, host_name: str, artifacts: Artifacts) -> dict[str, A
         "docker_registry": registry_name(fleet) if host_name in registry_hosts(fleet) else None,
         **docker_ssh_vars(fleet, host_name),
         **mesh_vars(fleet, host_name),
-        **(postgres_vars(fleet) if is_control else {}),
-        **(backup_vars(fleet) if is_control else {}),
+        **(postgres_vars(fleet, host_name) if host_name in fleet.control_hosts else {}),
+        **(backup_vars(fleet, host_name) if host_name in fleet.control_hosts else {}),
         **(registry_vars(fleet) if is_control else {}),
         **(control_plane_vars(fleet, artifacts) if is_control else {}),
         **(
@@ -81,7 +81,7 @@ def _base_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
         "base_hosts_entries": ([{"address": "127.0.0.1", "names": [DATABASE_NAME]}] if local_database else [])
         + registry_entries(fleet, host_name),
         "base_fleet_addresses": _peers(fleet, host_name),
-        "base_docker_client_addresses": [fleet.hosts[fleet.control.host].address],
+        "base_docker_client_addresses": [fleet.hosts[name].address for name in fleet.control_hosts],
         "base_operator_addresses": list(fleet.firewall.operators),
         # The launcher in the control plane's own container reaches this host's Docker without leaving it.
         "base_docker_client_subnets": [fleet.docker.control_subnet]
@@ -113,11 +113,11 @@ def _ssh_sources(fleet: Fleet, host_name: str) -> list[str]:
 
 
 def _peers(fleet: Fleet, host_name: str) -> list[str]:
-    """Return who uses the host's mesh: the control host alone, and on that one every host.
+    """Return who uses the host's mesh: the control host and its standby, and on those every host.
 
     No flow goes between two others, so that a host that comes or goes changes nothing on them.
     """
-    peers = fleet.hosts if host_name == fleet.control.host else (fleet.control.host,)
+    peers = fleet.hosts if host_name in fleet.control_hosts else fleet.control_hosts
     return [fleet.hosts[peer].address for peer in peers]
 
 

@@ -67,7 +67,7 @@ def web_certificate_file(fleet: Fleet) -> str | None:
 
 
 def _database(fleet: Fleet, host_name: str) -> dict[str, Any]:
-    is_control = host_name == fleet.control.host
+    is_control, standby = host_name == fleet.control.host, fleet.control.standby
     if not has_database(fleet):
         return {"mesh_database_identities": [], "mesh_database_egress": [], "mesh_database_server": None}
     sources = [fleet.docker.run_subnet] if fleet.hosts[host_name].runs_docker else []
@@ -75,9 +75,17 @@ def _database(fleet: Fleet, host_name: str) -> dict[str, Any]:
         sources.append(fleet.docker.control_subnet)
     egress = [{"bind": gateway(subnet), "source": subnet} for subnet in sources]
     return {
-        "mesh_database_identities": list(fleet.hosts) if is_control else [],
+        # The standby's door is in the wall already; nobody answers behind it until a failover.
+        "mesh_database_identities": list(fleet.hosts) if host_name in fleet.control_hosts else [],
         "mesh_database_egress": egress or [{"bind": "127.0.0.1", "source": "127.0.0.0/8"}],
         "mesh_database_server": None if is_control else _server(fleet, fleet.control.host),
+        "mesh_database_standby": None if is_control or standby is None else _server(fleet, standby),
+        "mesh_database_waits": fleet.streams and not is_control,
+        "mesh_backup_identities": [standby] if is_control and standby else [],
+        "mesh_replication_identities": [standby] if is_control and standby and fleet.streams else [],
+        "mesh_replication_server": _server(fleet, fleet.control.host)
+        if fleet.streams and host_name == standby
+        else None,
     }
 
 

@@ -9,6 +9,7 @@ RUN_NETWORK = "dagfleet"
 CONTROL_NETWORK = "dagfleet-control"
 DATABASE_NAME = "db.mesh"
 DATABASE_PORT = 6432
+REPLICATION_PORT = 6433
 GATEWAY_NAME = "gateway.mesh"
 
 

@@ -16,6 +16,7 @@ from dagfleet.derive.instance import dagster_yaml
 from dagfleet.derive.networks import (
     CONTROL_NETWORK,
     DATABASE_PORT,
+    REPLICATION_PORT,
     RUN_NETWORK,
     control_extra_hosts,
     has_database,
@@ -28,11 +29,12 @@ from dagfleet.derive.workspace import workspace_yaml
 from dagfleet.fleet.model import Fleet
 
 STORAGE_PASSWORD = "secret://postgres_password"  # noqa: S105 -- a secret's name
+REPLICATION_PASSWORD = "secret://replication_password"  # noqa: S105 -- a secret's name
 WEB_PORT = 3000
 
 
-def postgres_vars(fleet: Fleet) -> dict[str, Any]:
-    """Return the variables of role `postgres`, for the control host."""
+def postgres_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
+    """Return the variables of role `postgres`; on a standby the door is shut."""
     if not has_database(fleet):
         return {"postgres_databases": []}
     passwords = {"dagster": STORAGE_PASSWORD} | {
@@ -47,16 +49,36 @@ def postgres_vars(fleet: Fleet) -> dict[str, Any]:
         "postgres_pgbouncer_port": DATABASE_PORT,
         "postgres_pool_size": pool,
         "postgres_max_connections": pool * len(passwords) + 10,
+        "postgres_replication_password": secret_template(REPLICATION_PASSWORD) if fleet.streams else "",
+        "postgres_primary_port": REPLICATION_PORT
+        if fleet.streams and host_name == fleet.control.standby
+        else None,
+        "postgres_open": host_name == fleet.control.host,
+        "postgres_successor": _other(fleet, fleet.control.standby)
+        if host_name == fleet.control.host
+        else None,
     }
 
 
-def backup_vars(fleet: Fleet) -> dict[str, Any]:
-    """Return the variables of role `backup`, for the control host."""
+def _other(fleet: Fleet, host_name: str | None) -> dict[str, Any] | None:
+    """Return where another host's mesh is."""
+    if host_name is None:
+        return None
+    host = fleet.hosts[host_name]
+    return {"host": host_name, "address": host.address, "port": host.mesh.port}
+
+
+def backup_vars(fleet: Fleet, host_name: str) -> dict[str, Any]:
+    """Return the variables of role `backup`: the control host makes backups, its standby fetches them."""
+    is_control = host_name == fleet.control.host
     databases = ["dagster", *fleet.postgres.databases] if has_database(fleet) else []
     return {
         "backup_fleet_name": fleet.name,
         "backup_databases": [{"name": name, "user": name} for name in databases],
-        "backup_schedule": fleet.backup.schedule,
+        "backup_schedule": fleet.backup.schedule if is_control else None,
+        "backup_served": is_control and fleet.control.standby is not None,
+        "backup_replica": fleet.streams and not is_control,
+        "backup_source": None if is_control else _other(fleet, fleet.control.host),
         "backup_keep": fleet.backup.keep,
         "backup_directory": fleet.backup.directory,
         "backup_recipient": fleet.backup.recipient or "",

@@ -26,19 +26,20 @@ class Way:
 
 def ways(fleet: Fleet) -> tuple[Way, ...]:
     """Return every way, those of the control host first."""
-    control = fleet.control.host
-    found = []
-    for name, host in fleet.hosts.items():
-        if name != control:
-            if host.runs_docker:
-                port = host.ssh.port if over_ssh(fleet) else host.docker_port
-                found.append(Way(control, name, host.address, port))
-            found.append(Way(control, name, host.address, host.mesh.port))
+    found: dict[Way, None] = {}
+    for control in fleet.control_hosts:
+        for name, host in fleet.hosts.items():
+            if name != control:
+                if host.runs_docker:
+                    port = host.ssh.port if over_ssh(fleet) else host.docker_port
+                    found[Way(control, name, host.address, port)] = None
+                found[Way(control, name, host.address, host.mesh.port)] = None
     for name in fleet.hosts:
-        if name != control:
-            alpha = fleet.hosts[control]
-            found.append(Way(name, control, alpha.address, alpha.mesh.port))
-        found += [Way(name, None, address, port) for address, port in _registries(fleet, name)]
+        for control in fleet.control_hosts:
+            if name != control:
+                alpha = fleet.hosts[control]
+                found[Way(name, control, alpha.address, alpha.mesh.port)] = None
+        found |= {Way(name, None, address, port): None for address, port in _registries(fleet, name)}
     return tuple(found)
 
 
@@ -50,7 +51,7 @@ def _registries(fleet: Fleet, name: str) -> list[tuple[str, int]]:
     if fleet.docker.images != "pull":
         return []
     images = [location.image for location in fleet.locations_on(name).values()]
-    if name == fleet.control.host:
+    if name in fleet.control_hosts:
         images.append(fleet.control.image)
     found: dict[tuple[str, int], None] = {}
     for image in images:

@@ -44,7 +44,14 @@ class Flow:
 
 def flows(fleet: Fleet) -> list[Flow]:
     """Return every flow: the web UI, each location on each of its hosts, Docker, the database, images."""
-    return [_web(fleet), *_locations(fleet), *_docker(fleet), *_database(fleet), *_registry(fleet)]
+    return [
+        _web(fleet),
+        *_locations(fleet),
+        *_docker(fleet),
+        *_database(fleet),
+        *_registry(fleet),
+        *_standby(fleet),
+    ]
 
 
 def _web(fleet: Fleet) -> Flow:
@@ -189,6 +196,35 @@ def _database(fleet: Fleet) -> Iterator[Flow]:
                     ),
                 ),
             )
+
+
+def _standby(fleet: Fleet) -> Iterator[Flow]:
+    standby, control = fleet.control.standby, fleet.control.host
+    if standby is None:
+        return
+    replica = [_unit(standby, "postgresql@*-dagfleet.service", "PostgreSQL that follows")]
+    yield Flow(
+        f"standby {standby}",
+        f"{standby} does not keep up, and would take over from something old.",
+        (
+            _unit(control, "dagfleet-backups.socket", f"backups of {control}, for its standby"),
+            Hop(
+                f"mesh {standby} -> {control}:{fleet.hosts[control].mesh.port} -> backups",
+                standby,
+                {
+                    **_tls(fleet, control, "mesh-client", "mesh"),
+                    "kind": "tls",
+                    "protocol": "backups.dagfleet",
+                },
+                f"see that {control} lets {standby} in: dagfleet check --limit {control}",
+            ),
+            _unit(standby, "dagfleet-follow.timer", "what fetches them"),
+            *(replica if fleet.streams else []),
+            _unit(
+                control, "dagfleet-fence.service", f"what keeps {control} shut once {standby} has taken over"
+            ),
+        ),
+    )
 
 
 def _registry(fleet: Fleet) -> Iterator[Flow]:

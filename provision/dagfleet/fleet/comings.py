@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dagfleet.errors import ConfigurationError
-from dagfleet.fleet.editing import with_host, with_image, with_values, without_host
+from dagfleet.fleet.editing import with_control, with_host, with_image, with_values, without_host
 from dagfleet.fleet.loading import FleetFile, parse_fleet
 from dagfleet.fleet.mistakes import did_you_mean
 from dagfleet.fleet.model import Ssh
@@ -93,6 +93,24 @@ def leaving(fleet_file: FleetFile, text: str, name: str) -> tuple[str, FleetFile
     changed = without_host(text, name)
     left = parse_fleet(changed, name=f"{fleet_file.path.name} without {name}", ask=lambda _: contract)
     return changed, FleetFile(fleet_file.path, left, contract=fleet_file.contract)
+
+
+def taking_over(fleet_file: FleetFile, text: str) -> tuple[str, FleetFile]:
+    """Return the file's text in which the standby is the control host, and the fleet that it describes.
+
+    Raises ConfigurationError where there is no standby, or where the file cannot be written.
+    """
+    standby = fleet_file.fleet.control.standby
+    if standby is None:
+        raise ConfigurationError(
+            f"{fleet_file.path.name} names no standby, so nothing is ready to take over",
+            fix="while the control host lives: control.standby: HOST, then dagfleet apply. If it is lost: "
+            "write another into control.host, then dagfleet backup restore FILE",
+        )
+    changed = with_control(text, standby)
+    contract = json.loads(fleet_file.contract)["fleet"] if fleet_file.contract else {}
+    parsed = parse_fleet(changed, name=f"{fleet_file.path.name} after a failover", ask=lambda _: contract)
+    return changed, FleetFile(fleet_file.path, parsed, contract=fleet_file.contract)
 
 
 def with_other_image(fleet_file: FleetFile, location: str, image: str) -> tuple[str, FleetFile]:

@@ -80,6 +80,25 @@ def with_values(text: str, values: Mapping[tuple[str, ...], str]) -> str:
     return _checked(text, cuts, wanted, "change " + " and ".join(".".join(path) for path in values))
 
 
+def with_control(text: str, host: str) -> str:
+    """Return the text of a fleet file in which a host is the control host, and none stands by for it.
+
+    Raises ConfigurationError where the file is written in a way that this cannot change.
+    """
+    wanted = copy.deepcopy(read_document(text).data)
+    wanted["control"]["host"] = host
+    node = _child(_child(_root(text), "control"), "host")
+    what = f"make {host} the control host"
+    text = _checked(text, [(node.start_mark.index, node.end_mark.index, host)], wanted, what)
+    for key in ("standby", "replication"):
+        if key in wanted["control"]:
+            control = _child(_root(text), "control")
+            number = [name.value for name, _ in control.value].index(key)
+            del wanted["control"][key]
+            text = _checked(text, [_removed(text, control, number)], wanted, what)
+    return text
+
+
 def _root(text: str) -> Node:
     root: Node = YAML(typ="safe", pure=True).compose(text)
     return root

@@ -119,6 +119,12 @@ def parse_fleet(text: str, *, name: str, ask: Callable[[str], Mapping[str, Any]]
             problem = Problem(line=document.line(("terraform",)), key="terraform", fact=str(error))
             raise FleetFileError(name, [problem]) from None
         facts += [(path, f"{where} says it too; keep it there or here") for path in twice]
+    if ("control", "host") in document.lines and ("control", "host") not in written.lines:
+        facts += [
+            (path, "a failover writes control.host, which Terraform says; let this file say control.host")
+            for path in [("control", "standby")]
+            if path in document.lines
+        ]
     facts += [*broken_rules(document.data), *broken_secret_rules(document.data)]
     fleet = None
     try:

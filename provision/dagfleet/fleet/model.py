@@ -157,6 +157,17 @@ class Control(Part):
         default=None,
         description="Pinned image to use for the control plane instead of the one Dagfleet builds.",
     )
+    standby: str | None = Field(
+        default=None,
+        description="A second host that is kept ready to become the control host: dagfleet failover. "
+        "It needs Docker, and may serve locations like any other.",
+        examples=["beta"],
+    )
+    replication: Literal["backup", "streaming"] | None = Field(
+        default=None,
+        description="What the standby takes over from: `backup` is the last backup, `streaming` "
+        "a copy of PostgreSQL that follows within moments. `backup` when absent.",
+    )
 
 
 class Limits(Part):
@@ -476,6 +487,16 @@ class Fleet(Part):
         "brings one asks for its number here.",
         examples=[[1]],
     )
+
+    @property
+    def control_hosts(self) -> tuple[str, ...]:
+        """Return the control host and, where there is one, its standby."""
+        return (self.control.host, *([self.control.standby] if self.control.standby else []))
+
+    @property
+    def streams(self) -> bool:
+        """Tell whether the standby follows PostgreSQL itself."""
+        return self.control.standby is not None and self.control.replication == "streaming"
 
     def locations_on(self, host_name: str) -> dict[str, Location]:
         """Return the locations that a host serves, in the file's order."""

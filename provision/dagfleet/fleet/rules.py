@@ -18,7 +18,7 @@ Finding = tuple[KeyPath, str]
 
 FIRST_LOCATION_PORT = 20_000
 LAST_LOCATION_PORT = 32_767  # Linux hands out ports above this one to outgoing connections
-INTERNAL_PORTS = {3000: "the web server", 6432: "PgBouncer"}
+INTERNAL_PORTS = {3000: "the web server", 6432: "PgBouncer", 6433: "a standby's replication"}
 REGISTRY_PORT = 5001  # on loopback, behind HAProxy
 
 
@@ -26,6 +26,7 @@ def broken_rules(data: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield the place and the sentence for each broken rule."""
     for rule in (
         _control_host,
+        _standby,
         _addresses,
         _ports,
         _max_runs,
@@ -54,6 +55,29 @@ def _control_host(data: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
+def _standby(data: Mapping[str, Any]) -> Iterator[Finding]:
+    control, hosts = _mapping(data, "control"), _mapping(data, "hosts")
+    name, here = control.get("standby"), ("control", "standby")
+    if name is None:
+        if control.get("replication") is not None:
+            yield ("control", "replication"), "needs control.standby: HOST, the host that replicates"
+        return
+    if not isinstance(name, str):
+        return
+    if name not in hosts:
+        yield here, _no_host(name, hosts)
+    elif name == control.get("host"):
+        yield here, f'"{name}" is the control host itself; name another'
+    elif _mapping(hosts, name).get("docker") == "none":
+        yield here, f'"{name}" has docker: none, but the control plane needs Docker; name another'
+    if _mapping(data, "docker").get("access") == "ssh":
+        yield here, "with docker.access ssh only the control host has the launcher's key; use mesh or tls"
+    if _mapping(data, "postgres").get("mode") == "external":
+        yield here, "takes the database over, and with postgres.mode external it is elsewhere; take this out"
+    elif control.get("replication") != "streaming" and not _mapping(data, "backup").get("schedule"):
+        yield here, 'takes over from the last backup; say when they are made: backup: {schedule: "*:0/30"}'
+
+
 def _addresses(data: Mapping[str, Any]) -> Iterator[Finding]:
     first: dict[str, str] = {}
     for name, host in _mappings(data, "hosts"):
@@ -74,7 +98,7 @@ def _ports(data: Mapping[str, Any]) -> Iterator[Finding]:
         }
         if host.get("docker") != "none":
             ports["hosts", name, "docker_port"] = host.get("docker_port", _default(Host, "docker_port"))
-        if name == control.get("host"):
+        if name in (control.get("host"), control.get("standby")):
             ports["control", "web", "port"] = _mapping(control, "web").get("port", _default(Web, "port"))
         taken: dict[object, str] = dict(INTERNAL_PORTS.items())
         if name == control.get("host") and data.get("registry") is not None:

@@ -11,17 +11,16 @@ from dagfleet.fleet.values import SECRET_SCHEME, secret_name
 Finding = tuple[KeyPath, str]
 
 # Made up by Dagfleet itself when the file does not declare them.
-IMPLICIT_SECRETS = ("postgres_password", "web_users_salt")
+IMPLICIT_SECRETS = ("postgres_password", "replication_password", "web_users_salt")
 
 
 def implicit_secrets(fleet: Fleet) -> tuple[str, ...]:
     """Return the secrets that this fleet needs although its file may not declare them."""
-    managed = fleet.postgres.mode == "managed"
-    return (
-        IMPLICIT_SECRETS
-        if managed
-        else tuple(name for name in IMPLICIT_SECRETS if name != "postgres_password")
-    )
+    needed = {
+        "postgres_password": fleet.postgres.mode == "managed",
+        "replication_password": fleet.streams,
+    }
+    return tuple(name for name in IMPLICIT_SECRETS if needed.get(name, True))
 
 
 _PLACES: tuple[KeyPath, ...] = (

@@ -77,7 +77,7 @@ def images_to_send(fleet: "Fleet", locations: Sequence[str] | None = None) -> di
     """
     wanted: dict[str, list[str]] = {}
     if locations is None and (fleet.control.image is None or not pulled(fleet, fleet.control.image)):
-        wanted[fleet.control.host] = [control_plane_reference(fleet)]
+        wanted |= {host: [control_plane_reference(fleet)] for host in fleet.control_hosts}
     for name, location in fleet.locations.items():
         if location.image and (not pulled(fleet, location.image) if locations is None else name in locations):
             for host in location.hosts:

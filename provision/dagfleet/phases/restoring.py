@@ -139,7 +139,7 @@ class Restore:
         started = time.monotonic()
         with work.progress.working(self.title, "stopping the control plane and all runs"):
             at_control(work, _STOP)
-            ended, silent = _end_runs(work.fleet_file, work.hosts)
+            ended, silent = end_runs_on(work.fleet_file, work.hosts)
         text = f"control plane stopped, {count(ended, 'run container')} ended"
         work.progress.line(self.title, text, time.monotonic() - started)
         if silent:
@@ -197,7 +197,7 @@ def at_control(work: Work, script: str, *, stdin: str | None = None) -> str:
     return answer.stdout
 
 
-def _end_runs(fleet_file: "FleetFile", hosts: Iterable[str]) -> tuple[int, list[str]]:
+def end_runs_on(fleet_file: "FleetFile", hosts: Iterable[str]) -> tuple[int, list[str]]:
     """Kill what runs on the hosts; return how many containers that were, and who did not answer."""
 
     def end(connection: Connection) -> int:

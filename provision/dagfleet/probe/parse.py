@@ -39,6 +39,7 @@ def parse(lines: Iterable[str], *, asked_at: float) -> HostReport:
         engine=_engine(text),
         daemon_json="\n".join(text.get("daemon_json", ())).strip() or None,
         record=_object("\n".join(text.get("record", ()))),
+        standby=_object("\n".join(text.get("standby", ()))),
         certificates=tuple(_certificates(text.get("certificates", ()))),
         certificates_checked=_checked(text.get("certificate_days", ())),
         units=_units(text.get("units", ())),

@@ -92,6 +92,8 @@ class HostReport:
     """When the host's own timer last looked at its certificates, Unix time by its clock; None if never."""
     units: Mapping[str, str]
     """Units of ours and of what we use, with their state (active, failed, ...)."""
+    standby: Mapping[str, object] | None = None
+    """What the host fetched last from the one that it stands by for; None on any other."""
     python: str | None = None
     """The release of /usr/bin/python3, such as 3.11; None where there is none yet."""
     launcher_key: str | None = None

@@ -51,6 +51,8 @@ df -Pk "$root" | tail -n 1
 df -Pi "$root" | tail -n 1
 section record
 cat /etc/dagfleet/facts.json
+section standby
+cat /var/lib/dagfleet/standby.json
 section certificate_days
 cat /var/lib/dagfleet/certificate-days
 section units

@@ -120,6 +120,8 @@ def running_mesh(directory: Path, **ports: int) -> Iterator[Mesh]:
         "code-gamma",
         "dagster",
         "postgres",
+        "standby",
+        "replication",
     )
     mesh.ports = dict(zip(names, _free_ports(len(names)), strict=True)) | {"code-beta": _free_pair()} | ports
     _make_certificates(directory / "pki")
@@ -132,7 +134,7 @@ def running_mesh(directory: Path, **ports: int) -> Iterator[Mesh]:
         _render(mesh)
         started.extend(_start_haproxy(directory, host) for host in ADDRESSES)
         for host in mesh.code_servers:
-            _wait_until(partial(mesh.greeting, host, "gateway", "etl.grpc.dagfleet"), f"{host}'s code server")
+            wait_until(partial(mesh.greeting, host, "gateway", "etl.grpc.dagfleet"), f"{host}'s code server")
         yield mesh
     finally:
         for process in started:
@@ -179,6 +181,12 @@ def _make_certificates(directory: Path) -> None:
 
     for identity, of in IDENTITIES.items():
         issue(directory, identity, identity, of, "client")
+    # Alpha's own, from when it was thought dead.
+    deposed = directory / "deposed"
+    deposed.mkdir()
+    issue(deposed, "mesh-client", "alpha", "mesh", "client")
+    (deposed / "mesh-ca.crt").write_bytes(authorities.certificate("mesh"))
+    authorities.revoke("mesh", [authorities.issued("mesh")[-1].serial])
     for host in ADDRESSES:
         folder = directory / host
         folder.mkdir()
@@ -224,14 +232,30 @@ def _render(mesh: Mesh) -> None:
             "mesh_acme_port": ports["acme"],
             "mesh_web_users": f"ada:correct horse\n# a comment\ngrace:{HASHED_SECRET}",
             "mesh_web_upstream": f"127.0.0.1:{ports['dagster']}",
+            "mesh_replication_identities": ["gamma"],
+            "mesh_replication_socket": str(mesh.directory / "primary.sock"),
+            "mesh_backup_identities": ["gamma"],
+            "mesh_backup_socket": str(mesh.directory / "backups.sock"),
         },
         "beta": {
             "mesh_docker_port": ports["docker"],
             "mesh_locations": [{"name": "etl", "port": ports["code-beta"]}],
             "mesh_database_egress": [{"bind": ADDRESSES["beta"], "source": "127.0.0.1/32"}],
             "mesh_database_server": {"host": "alpha", "address": ADDRESSES["alpha"], "port": ports["mesh"]},
+            "mesh_database_waits": True,
+            "mesh_waiting_script": str(ROOT / "roles/mesh/files/dagfleet-wait.lua"),
+            "mesh_waiting_socket": f"abns@dagfleet-test-{os.getpid()}-{ports['mesh']}",
+            "mesh_database_standby": {"host": "gamma", "address": ADDRESSES["gamma"], "port": ports["mesh"]},
         },
         "gamma": {
+            "mesh_replication_server": {
+                "host": "alpha",
+                "address": ADDRESSES["alpha"],
+                "port": ports["mesh"],
+            },
+            "mesh_replication_port": ports["replication"],
+            "mesh_database_identities": ["alpha", "beta", "gamma"],
+            "mesh_database_upstream": f"127.0.0.1:{ports['standby']}",
             "mesh_locations": [
                 {"name": "etl", "port": ports["code-gamma"]},
                 {"name": "other", "port": ports["code-beta"]},
@@ -292,7 +316,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
     process.wait(timeout=10)
 
 
-def _wait_until(ready: Callable[[], object], what: str, seconds: float = 40) -> None:
+def wait_until(ready: Callable[[], object], what: str, seconds: float = 40) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline, f"{what} is not there after {seconds} s"

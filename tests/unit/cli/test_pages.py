@@ -247,3 +247,25 @@ def test_status_shows_which_host_is_drained_by_whom_and_what_still_works_there(
     assert seen.well, "a rest is no fault"
     [other] = [line for line in screen.getvalue().splitlines() if line.startswith("  alpha")]
     assert "drain" not in other
+
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (None, "has no backup to take over from yet"),
+        ({"newest": {"at": "2026-11-22T07:55:00+00:00"}}, "newest backup made 1 h 5 min ago"),
+        (
+            {"replica": {"streaming": True, "seconds_behind": 0, "last": None}, "newest": None},
+            "its copy of PostgreSQL is 0.0 s behind",
+        ),
+        (
+            {"replica": {"streaming": False, "seconds_behind": 0, "last": "2026-11-22T07:55:00+00:00"}},
+            "its copy of PostgreSQL has not followed since 2026-11-22T07:55:00+00:00",
+        ),
+    ],
+)
+def test_status_tells_how_old_what_the_standby_has_is(known: dict[str, object] | None, said: str) -> None:
+    assert status_page.standing_by(report(standby=known), NOW) == said

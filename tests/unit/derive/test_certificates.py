@@ -69,3 +69,18 @@ def test_a_changed_address_changes_its_own_servers_only() -> None:
         ("beta", "docker-server"),
         ("beta", "mesh-server"),
     }
+
+
+def test_the_standby_has_the_control_hosts_identities_as_leaves_of_its_own() -> None:
+    fleet = fleet_with(
+        control="control: {host: alpha, standby: beta, web: {hostname: d.example.com, users: secret://web_users}}",
+        backup='backup: {schedule: "03:15"}',
+    )
+    of = {
+        host: {leaf.name: leaf for leaf in certificates(fleet) if leaf.host == host}
+        for host in ("alpha", "beta")
+    }
+    for name in ("gateway", "launcher", "web"):
+        assert of["alpha"][name].common_name == of["beta"][name].common_name
+    assert of["beta"]["web"].dns_names == of["alpha"]["web"].dns_names
+    assert of["beta"]["web"].ip_addresses == ("10.0.1.2",)

@@ -44,6 +44,7 @@ def test_groups_follow_the_parts_that_hosts_play() -> None:
     assert groups(fleet_with()) == {
         "dagfleet": ["alpha", "beta", "gamma", "delta"],
         "control": ["alpha"],
+        "standby": [],
         "docker_hosts": ["alpha", "beta", "gamma"],
         "process_hosts": ["delta"],
     }
@@ -274,3 +275,50 @@ def test_a_hosts_containers_find_what_it_offers_them_and_no_more() -> None:
     assert alpha["base_container_doors"][0] == run
     assert alpha["base_container_doors"][1]["ports"][:2] == [6432, 31080]
     assert (alpha["base_web_port"], variables("beta")["base_web_port"]) == (443, None)
+
+
+STANDBY = {
+    "control": "control: {host: alpha, standby: beta, web: {hostname: d.example.com, users: secret://web_users}}",
+    "backup": 'backup: {schedule: "03:15"}',
+    "locations": LOCATIONS,
+}
+
+
+def test_hosts_know_the_standby_before_it_is_needed() -> None:
+    fleet = fleet_with(**STANDBY)
+    there = {"host": "beta", "address": "10.0.1.2", "port": 4443}
+    for host in ("beta", "gamma", "delta"):
+        assert variables(host, fleet)["mesh_database_server"]["host"] == "alpha"
+        assert variables(host, fleet)["mesh_database_standby"] == there
+    assert variables("alpha", fleet)["mesh_database_standby"] is None
+    assert variables("gamma", fleet)["base_fleet_addresses"] == ["10.0.1.1", "10.0.1.2"]
+    assert variables("gamma", fleet)["base_docker_client_addresses"] == ["10.0.1.1", "10.0.1.2"]
+    assert groups(fleet)["standby"] == ["beta"]
+
+
+def test_the_standby_lets_every_host_in_to_a_database_that_is_shut() -> None:
+    beta = variables("beta", fleet_with(**STANDBY))
+    assert beta["mesh_database_identities"] == ["alpha", "beta", "gamma", "delta"]
+    assert beta["base_fleet_addresses"] == ["10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.1.4"]
+    assert beta["postgres_open"] is False
+    assert beta["mesh_web"] is None
+    assert "control_plane_image" not in beta
+
+
+def test_the_control_host_asks_its_standby_and_lets_it_alone_fetch_backups() -> None:
+    fleet = fleet_with(**STANDBY)
+    alpha, beta = variables("alpha", fleet), variables("beta", fleet)
+    assert alpha["postgres_open"] is True
+    assert alpha["postgres_successor"]["host"] == "beta"
+    assert alpha["mesh_backup_identities"] == ["beta"]
+    assert (alpha["backup_schedule"], alpha["backup_served"], alpha["backup_source"]) == ("03:15", True, None)
+    assert (beta["backup_schedule"], beta["backup_served"]) == (None, False)
+    assert beta["backup_source"] == {"host": "alpha", "address": "10.0.1.1", "port": 4443}
+
+
+def test_after_a_failover_the_new_control_host_is_one_like_any_other() -> None:
+    after = fleet_with(**{**STANDBY, "control": STANDBY["control"].replace("alpha, standby: ", "")})
+    beta = variables("beta", after)
+    assert (beta["postgres_open"], beta["postgres_successor"], beta["backup_source"]) == (True, None, None)
+    assert beta["mesh_web"]["port"] == 443
+    assert variables("gamma", after)["mesh_database_standby"] is None

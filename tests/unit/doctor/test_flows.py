@@ -64,6 +64,21 @@ def test_a_question_that_flows_share_is_asked_once() -> None:
     assert len({hop.key for hop in hops}) < len(hops)
 
 
+def test_a_standby_is_a_flow_of_its_own() -> None:
+    text = FLEET.replace("host: alpha, ", "host: alpha, standby: beta, replication: streaming, ")
+    (standby,) = [
+        flow for flow in flows(parse_fleet(text, name="fleet.yml")) if flow.title.startswith("standby")
+    ]
+    assert standby.broken.startswith("beta does not keep up")
+    assert [(hop.host, hop.question.get("name")) for hop in standby.hops] == [
+        ("alpha", "dagfleet-backups.socket"),
+        ("beta", "alpha"),
+        ("beta", "dagfleet-follow.timer"),
+        ("beta", "postgresql@*-dagfleet.service"),
+        ("alpha", "dagfleet-fence.service"),
+    ]
+
+
 def test_each_host_with_docker_pulls_from_the_fleets_registry_by_its_own_flow() -> None:
     text = FLEET.replace("secrets: {", "registry: {users: secret://web_users}\nsecrets: {")
     images = [flow for flow in flows(parse_fleet(text, name="fleet.yml")) if flow.title.startswith("images")]

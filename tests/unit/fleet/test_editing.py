@@ -5,7 +5,7 @@ import difflib
 import pytest
 from dagfleet.errors import ConfigurationError
 from dagfleet.fleet import parse_fleet
-from dagfleet.fleet.editing import with_host, with_image, with_values, without_host
+from dagfleet.fleet.editing import with_control, with_host, with_image, with_values, without_host
 
 BLOCK = """\
 # The fleet of the weather team.
@@ -146,6 +146,34 @@ def test_an_image_that_two_locations_share_by_an_anchor_is_left_to_its_owner() -
     text = BLOCK.replace("image: etl:1", "image: &image etl:1").replace('image: "ml:1"', "image: *image")
     with pytest.raises(ConfigurationError, match="give ml another image by itself"):
         with_image(text, "ml", "ml:2")
+
+
+def test_the_standby_becomes_the_control_host_and_comments_stay() -> None:
+    before = BLOCK.replace(
+        "  host: alpha\n",
+        "  host: alpha  # rack 1\n  # In the other building.\n  standby: beta\n  replication: streaming\n",
+    )
+    assert changed(before, with_control(before, "beta")) == [
+        "-  host: alpha  # rack 1",
+        "+  host: beta  # rack 1",
+        "-  standby: beta",
+        "-  replication: streaming",
+    ]
+
+
+def test_it_does_where_all_stands_in_one_line() -> None:
+    before = FLOW.replace("host: alpha, ", "host: alpha, standby: beta, replication: backup, ")
+    assert changed(before, with_control(before, "beta")) == [
+        "-control: {host: alpha, standby: beta, replication: backup, web: {hostname: dagster.example.com, "
+        "users: secret://web_users}}",
+        "+control: {host: beta, web: {hostname: dagster.example.com, users: secret://web_users}}",
+    ]
+
+
+def test_a_control_host_behind_an_alias_is_not_guessed_at() -> None:
+    before = BLOCK.replace("host: alpha", "host: &one alpha").replace("- beta", "- *one")
+    with pytest.raises(ConfigurationError, match="cannot make beta the control host by itself"):
+        with_control(before, "beta")
 
 
 @pytest.mark.parametrize("text", [BLOCK, FLOW], ids=["block", "flow"])

@@ -56,7 +56,7 @@ def control(monkeypatch: pytest.MonkeyPatch) -> Control:
     monkeypatch.setattr(restoring, "backups_of", lambda _file: control)
     monkeypatch.setattr(restoring, "at_control", control.at)
     end: Callable[..., tuple[int, list[str]]] = lambda _file, _hosts: (4, ["delta"])  # noqa: E731
-    monkeypatch.setattr(restoring, "_end_runs", end)
+    monkeypatch.setattr(restoring, "end_runs_on", end)
     return control
 
 

@@ -6,6 +6,7 @@ from dagfleet.fleet.model import Fleet
 from dagfleet.probe.findings import Finding, Level, examine
 from dagfleet.probe.report import Disk, HostReport, Privilege
 
+from tests.unit.fleet.texts import fleet_with
 from tests.unit.probe.reports import engine, listener, report
 
 GIB = 1024**3
@@ -251,3 +252,13 @@ def test_copies_of_a_machine_are_found(fleet: Fleet) -> None:
 def test_the_gravest_finding_comes_first(fleet: Fleet) -> None:
     levels = [finding.level for finding in found(fleet, daemon_json='{"mtu": 1}', init="tini", memory=1)]
     assert levels == [Level.FIX, Level.WARN, Level.NOTE]
+
+
+def test_what_a_standby_will_need_is_free_before_it_takes_over() -> None:
+    fleet = fleet_with(
+        control="control: {host: alpha, standby: beta, web: {hostname: d.example.com, users: secret://web_users}}",
+        backup='backup: {schedule: "03:15"}',
+    )
+    finding = only(fleet, listeners=(listener(443, "nginx"),))
+    assert finding.fact.startswith("port 443 is taken by nginx")
+    assert not any("443" in each.fact for each in found(fleet, "gamma", listeners=(listener(3000, "node"),)))

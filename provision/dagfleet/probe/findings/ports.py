@@ -31,7 +31,8 @@ def needs(subject: Subject) -> Iterable[Need]:
     yield Need(host.mesh.port, "the mesh", f"hosts.{name}.mesh.port")
     if host.runs_docker and not over_ssh(fleet):
         yield Need(host.docker_port, "the Docker endpoint", f"hosts.{name}.docker_port")
-    if subject.is_control:
+    # A standby's have to be free, too: nobody has the time to look on the day that it takes over.
+    if name in fleet.control_hosts:
         yield Need(fleet.control.web.port, "the web UI", "control.web.port")
         if fleet.control.web.acme_port:
             yield Need(80, "ACME's challenges", "control.web.acme_port")

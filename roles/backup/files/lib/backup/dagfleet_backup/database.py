@@ -36,6 +36,14 @@ _PLAIN = (
     "SET bytea_output = 'hex'; SET extra_float_digits = 1"
 )
 
+# Whoever has replayed all that came is not behind, however long nothing has happened.
+_FOLLOWING = """
+SELECT pg_is_in_recovery(), EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'),
+    CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+        ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END,
+    pg_last_xact_replay_timestamp()
+"""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -58,6 +66,18 @@ class Server:
         except psycopg2.Error as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise BackupError(f"PostgreSQL, database {database}: {lines[0]}") from None
+
+    def replica(self) -> dict[str, Any]:
+        """Return how far this PostgreSQL has followed another; `last` is the last transaction that it has."""
+        with self.connect("postgres") as cursor:
+            cursor.execute(_FOLLOWING)
+            recovering, streaming, behind, last = cursor.fetchone()
+        return {
+            "recovering": recovering,
+            "streaming": streaming,
+            "seconds_behind": None if behind is None else round(float(behind), 1),
+            "last": last.isoformat(timespec="seconds") if last else None,
+        }
 
     def dump(self, database: str, target: Path) -> Counts:
         """Dump a database and return the counts of its tables, both as of one moment."""

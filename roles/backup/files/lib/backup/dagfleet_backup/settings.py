@@ -14,6 +14,20 @@ FILE = "/etc/dagfleet/backup.json"
 
 
 @dataclass(frozen=True)
+class Source:
+    """The mesh of the host that this one stands by for."""
+
+    host: str
+    address: str
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        """Return `address:port`, as errors name it."""
+        return f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True)
 class Settings:
     """The fleet's own; `databases` are names with their owners, `recipient` a public key of age's or ""."""
 
@@ -29,6 +43,8 @@ class Settings:
     configuration: tuple[str, ...]
     releases: Path
     versions: dict[str, str]
+    source: Source | None = None
+    replica: bool = False
 
 
 def read(path: str) -> Settings:
@@ -48,6 +64,8 @@ def read(path: str) -> Settings:
             configuration=tuple(found["configuration"]),
             releases=Path(found["releases"]),
             versions=dict(found["versions"]),
+            source=Source(**found["source"]) if found.get("source") else None,
+            replica=bool(found.get("replica")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackupError(
