@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e test-fleets test-upstream molecule chaos bench-queue bench-launch bench-mesh bench-apply bench-check bench-deploy docs clean
+.PHONY: help setup demo demo-down lint format test test-unit test-component test-older test-docker test-molecule test-e2e test-fleets test-upstream molecule bench-queue bench-launch bench-mesh bench-apply bench-check bench-deploy docs clean
 SHELL := /bin/bash
 
 # Tools of the project's own environment first: Ansible starts `ansible-config`, Molecule starts `ansible-playbook`.
@@ -53,9 +53,6 @@ test-upstream: setup  ## Run Dagster's own tests of its queue against ours (fetc
 
 molecule: setup  ## Converge one role again on its machine: make molecule ROLE=mesh
 	@scripts/molecule.sh converge "$(ROLE)"
-
-chaos: setup  ## Break a practice fleet while runs flow, and account for every run; QUICK=1 tries six faults
-	@.venv/bin/python -m tests.chaos $(if $(QUICK),--quick) $(if $(SEED),--seed $(SEED))
 
 bench-queue: setup  ## Compare our queue daemon with Dagster's on one PostgreSQL; QUICK=1 takes about a minute
 	@scripts/environment.sh reference-coordinator && nice -n 5 .venv/bin/python -m tests.bench.queue $(if $(QUICK),--quick)
