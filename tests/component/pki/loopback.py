@@ -151,10 +151,11 @@ class LoopbackAnsible:
         playbook: Path,
         *,
         limit: Sequence[str] = (),
+        tags: Sequence[str] = (),
         variables: Mapping[str, Any],
         follow: Callable[..., None],
     ) -> Outcome:
-        del follow
+        del tags, follow
         outcome = Outcome(finished=True)
         for name in limit:
             machine = Machine(self.fleet_file.directory, name)

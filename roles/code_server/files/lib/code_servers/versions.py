@@ -63,7 +63,9 @@ def serves(location: str, kind: Kind, specification: Specification) -> None:
         # One that a run still uses, or another location, stays until the next time.
         with contextlib.suppress(Failed):
             there = kind.version(location, each.version or each.reference)
-            if there and there != version:
+            # What serves now may have had another name, too; then only that name goes.
+            renamed = each.reference != reference and kind.version(location, each.reference) == there
+            if there and (there != version or renamed):
                 kind.discard(location, each.reference, there)
             used.remove(each)
     note(location, used)
