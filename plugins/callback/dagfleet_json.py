@@ -23,6 +23,8 @@ description:
 
 TAIL_CHARACTERS = 4000
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# Well within the lock's lease.
+_STOP_SECONDS = 5
 _KEPT = ("msg", "stderr", "stdout", "module_stderr", "module_stdout", "rc", "cmd", "reason")
 
 
@@ -102,15 +104,30 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
 
 
 def _end_with(operator: int) -> None:
-    """Have the kernel interrupt this process as Ctrl-C would when its parent, the operator's, is killed.
+    """Have this process end as by Ctrl-C when its parent, the operator's, is killed.
 
     The lock's lease is over in seconds; a task that somebody else's apply would meet may take minutes. Where
-    there is no such request, Ansible ends when it has nobody to tell of the task's end.
+    the kernel does not tell, Ansible ends when it has nobody to tell of the task's end.
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+        signal.signal(signal.SIGHUP, _interrupt)
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
     if os.getppid() != operator:
         sys.exit("dagfleet is gone")
+
+
+def _interrupt(*_: object) -> None:
+    """Interrupt what goes on; Python drops that while it tidies an object up, so an end follows."""
+    signal.signal(signal.SIGALRM, _kill)
+    signal.alarm(_STOP_SECONDS)
+    raise KeyboardInterrupt
+
+
+def _kill(*_: object) -> None:
+    """End this process and its workers, which the operator put into a group of their own."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _by_name_on_host(diff: Any) -> list[Any]:

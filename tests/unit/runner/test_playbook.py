@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from dagfleet.paths import bundle
 from dagfleet.runner.events import Event, HostStarted
 from dagfleet.runner.log import Log
 from dagfleet.runner.outcome import Outcome
@@ -261,6 +262,41 @@ def test_ansible_does_not_outlive_an_operator_who_was_killed(tmp_path: Path) -> 
     finally:
         os.kill(task, signal.SIGKILL)
     assert not (tmp_path / "more").exists()
+
+
+DEAF = """
+import importlib.util, os, sys, time
+
+spec = importlib.util.spec_from_file_location("callback", sys.argv[1])
+callback = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(callback)
+if worker := os.fork():
+    os.setpgid(worker, worker)
+    print(worker, flush=True)
+    time.sleep(600)
+os.environ["DAGFLEET_OPERATOR"] = str(os.getppid())
+callback.CallbackModule()
+print("ready", flush=True)
+while True:
+    try:
+        time.sleep(600)
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+def test_ansible_that_loses_the_interrupt_does_not_outlive_its_operator_either() -> None:
+    """Python drops one that comes while an object is tidied up."""
+    callback = bundle() / "plugins/callback/dagfleet_json.py"
+    with subprocess.Popen(
+        [sys.executable, "-c", DEAF, callback], stdout=subprocess.PIPE, text=True
+    ) as operator:
+        assert operator.stdout is not None
+        said = {operator.stdout.readline().strip() for _ in range(2)}
+        assert "ready" in said
+        operator.kill()
+    (worker,) = said - {"ready"}
+    wait_until(lambda: not Path(f"/proc/{worker}").exists())
 
 
 def wait_until(true: Callable[[], bool]) -> None:
