@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 
 # PostgreSQL brings tzdata, which autoremove spares for its priority.
 ours='acl age docker-cli docker-registry docker.io haproxy nftables openssl pgbouncer postgresql python3-cryptography python3-h2 python3-packaging
-    python3-psycopg2  python3-requests python3-venv socat tzdata'
+    python3-psycopg2 python3-requests python3-venv socat tzdata'
 # shellcheck disable=SC2086 # one a line
 printf '%s\n' $ours | sort >"$work/ours"
 # Containers of somebody else's need the engine that we brought.
