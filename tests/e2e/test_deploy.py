@@ -50,6 +50,8 @@ def slow():
 watched = {"schedules": [every_minute], "sensors": [every_moment]}
 defs = dg.Definitions.merge(defs, dg.Definitions(jobs=[slow], **watched))
 """
+# Where a run as a process sees what the host's owner puts there.
+GO_ON = "/var/lib/dagfleet/dagster_home/go-on"
 # The same for the location that runs as a process.
 SLOW = """
 import dagster as dg
@@ -57,8 +59,10 @@ import dagster as dg
 
 @dg.op
 def wait():
-    import time
-    time.sleep(90)
+    import os, time
+    deadline = time.monotonic() + 900
+    while time.monotonic() < deadline and not os.path.exists("{go_on}"):
+        time.sleep(0.2)
 
 
 @dg.job(executor_def=dg.in_process_executor)
@@ -109,6 +113,7 @@ def reporting(fleet: DeployedFleet) -> Iterator[Path]:
     code = fleet.operator.folder / "locations/reporting/reporting/defs.py"
     before = code.read_text()
     yield code
+    fleet.sh("delta", f"rm -f {GO_ON}")
     code.write_text(before)
     last = fleet.operator.run("deploy", "reporting")
     assert last.code == 0, last.output + last.errors
@@ -120,6 +125,11 @@ def as_before(fleet: DeployedFleet) -> Iterator[None]:
     yield
     last = fleet.operator.run("deploy", "etl", "--image", IMAGE, "--wait", "90s")
     assert last.code == 0, last.output + last.errors
+
+
+def slow_code(job: str) -> str:
+    """What makes a location have a job that works until it may go on."""
+    return SLOW.replace("{name}", job).replace("{go_on}", GO_ON)
 
 
 def deploy(fleet: DeployedFleet, image: str) -> None:
@@ -253,7 +263,7 @@ def test_a_process_is_exchanged_and_rolled_back_while_its_run_goes_on(
     fleet: DeployedFleet, reporting: Path
 ) -> None:
     original = reporting.read_text()
-    reporting.write_text(original + SLOW.replace("{name}", "slow"))
+    reporting.write_text(original + slow_code("slow"))
     with constant_questions(fleet) as wrong:
         first = fleet.operator.run("deploy", "reporting")
         assert first.code == 0, first.output + first.errors
@@ -261,7 +271,7 @@ def test_a_process_is_exchanged_and_rolled_back_while_its_run_goes_on(
         with fleet.plane() as plane:
             run_id = plane.launch(JobSelector("reporting", "slow"))
             eventually(lambda: plane.run(run_id).status == "STARTED")
-        reporting.write_text(original + SLOW.replace("{name}", "slower"))
+        reporting.write_text(original + slow_code("slower"))
         second = fleet.operator.run("deploy", "reporting")
         assert second.code == 0, second.output + second.errors
         planned = fleet.operator.run("plan")
@@ -270,6 +280,7 @@ def test_a_process_is_exchanged_and_rolled_back_while_its_run_goes_on(
         assert back.code == 0, back.output + back.errors
         with fleet.plane() as plane:
             assert plane.run(run_id).status == "STARTED"
+            fleet.sh("delta", f"touch {GO_ON}")
             assert plane.finished(run_id, timeout=RUN_SECONDS).status == "SUCCESS"
         assert server_id(fleet, "reporting") == served
     assert wrong == []

@@ -47,7 +47,8 @@ RestartSec=5
 
 # Runs are children of the code server. Told to end, it takes no new ones and ends with the last of them.
 # When it has to stop, as for a reboot, those that take longer are told so and report that they failed.
-ExecStop=/bin/kill -TERM $MAINPID
+# One that has ended by itself has no process to tell.
+ExecStop=/bin/sh -c 'test -z "$MAINPID" || kill -TERM "$MAINPID"'
 ExecStop=-/usr/bin/timeout {stop_seconds} /usr/bin/tail --pid=$MAINPID -f /dev/null
 TimeoutStopSec={stop_limit}
 KillMode=control-group
