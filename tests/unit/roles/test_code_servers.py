@@ -1,6 +1,7 @@
 """What a code server's unit says, and which versions of a location stay on a host."""
 
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,3 +116,22 @@ def test_a_name_that_moved_is_another_version(monkeypatch: pytest.MonkeyPatch) -
     serve(shelf, "tag", at=101 * DAY, monkeypatch=monkeypatch)
     noted: list[Any] = module("versions").noted("reporting")
     assert [(each.reference, each.version) for each in noted] == [("tag", "1"), ("tag", "2")]
+
+
+def test_a_container_that_goes_while_they_are_looked_at_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    containers, host = module("containers"), module("host")
+    there = ["stays", "goes"]
+
+    def docker(command: str, *names: str) -> str:
+        if command == "ps":
+            return "\n".join(there)
+        if "goes" in names:
+            there.remove("goes")
+            raise host.Failed("no such container")
+        return json.dumps(names)
+
+    monkeypatch.setattr(containers, "docker", docker)
+    monkeypatch.setattr(containers, "_server", str)
+    assert containers.Containers().servers("etl") == ["stays"]

@@ -32,8 +32,14 @@ class Containers:
     def servers(self, location: str) -> list[Server]:
         """Return a location's containers."""
         wanted = "ps", "--all", "--quiet", "--no-trunc", "--filter", "label=dagfleet.location=" + location
-        found = docker(*wanted).split()
-        return [_server(each) for each in json.loads(docker("inspect", *found))] if found else []
+        while found := docker(*wanted).split():
+            try:
+                return [_server(each) for each in json.loads(docker("inspect", *found))]
+            except Failed:
+                # One that lingered may have gone in between.
+                if docker(*wanted).split() == found:
+                    raise
+        return []
 
     def version(self, location: str, reference: str) -> str:
         """Return the id of an image that is on this host, or an empty text."""
